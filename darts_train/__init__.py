@@ -1,0 +1,38 @@
+"""darts_train: from scenes and labels to a segmentation model that can be trusted, and to maps.
+
+Every command has a public function of the same name here. They are imported when first used, so
+that `import darts_train` costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "preprocess_planet_train_data": "preprocess.planet",
+    "preprocess_raster_train_data": "preprocess.raster",
+    "validate_train_data": "dataset.checks",
+    "describe_train_data": "dataset.describe",
+    "train_smp": "experiments.run",
+    "test_smp": "experiments.run",
+    "cross_validation_smp": "experiments.cross_validation",
+    "tune_smp": "experiments.tune",
+    "optuna_sweep_smp": "experiments.sweep",
+    "list_runs": "artifacts.listing",
+    "convert_lightning_checkpoint": "export.convert",
+    "export_model": "export.export",
+    "predict": "inference.predict",
+    "quickstart": "quickstart.recipe",
+    "TrainData": "dataset.reader",
+    "TrainDataModule": "training.data_module",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function or class when it is first asked for."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'darts_train' has no attribute {name!r}")
+    return getattr(import_module(f"darts_train.{_PUBLIC[name]}"), name)

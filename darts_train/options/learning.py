@@ -1,0 +1,110 @@
+"""Options of one network learning: the data it reads, how they are split, what it is and how it trains."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from darts_train.options.fields import OptionGroup, option
+
+DataSplitMethod = Literal["random", "region", "sample"]
+FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified"]
+Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(OptionGroup):
+    """Which train data, which of its bands, and how the network sees them."""
+
+    train_data_dir: Path = option("Train data directory (config.toml, data.zarr, metadata.parquet).")
+    bands: tuple[str, ...] | None = option("Bands to use, in this order; none: all of the set.", None)
+    optical_range: str | None = option(
+        "Reflectance that becomes 0 and 1: v1 (0,0.3), v2 (-0.1,0.5) or LO,HI; none: as the set says.", None
+    )
+    nodata_fill: float = option("What the network sees where there is no data, after normalisation.", 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(OptionGroup):
+    """How the test part is cut off, and how the rest is folded."""
+
+    data_split_method: DataSplitMethod | None = option("How the test part is cut; none: all is train and test.", None)
+    data_split_by: tuple[str, ...] | None = option(
+        "random: fraction of the test part; region, sample: its names (repeat the option).", None, commas=False
+    )
+    fold_method: FoldMethod | None = option("How folds are made; none: validation equals training.", "kfold")
+    total_folds: int = option("Number of folds.", 5, low=2)
+    subsample: int | None = option("Keep this many patches, drawn with seed 42.", None, low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters(OptionGroup):
+    """What a search may vary."""
+
+    model_arch: str = option("Architecture of segmentation-models-pytorch.", "Unet")
+    model_encoder: str = option("Encoder (smp or tu- timm name).", "dpn107")
+    model_encoder_weights: str | None = option("Pretrained encoder weights, such as imagenet.", None)
+    augment: bool = option("Flips, rotations, brightness and noise while training.", True)
+    learning_rate: float = option("Step size of AdamW.", 1e-3, above=0)
+    gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
+    focal_loss_alpha: float | None = option("Focal loss: weight of positives, 0 to 1.", None, low=0, high=1)
+    focal_loss_gamma: float = option("Focal loss: focus on hard pixels.", 2.0, low=0)
+    batch_size: int = option("Patches per step.", 8, low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(OptionGroup):
+    """How long and how a run trains; no effect on what is searched."""
+
+    max_epochs: int = option("Epochs at most.", 100, low=1)
+    log_every_n_steps: int = option("Steps between two logged training losses.", 10, low=1)
+    check_val_every_n_epoch: int = option("Epochs between two validations.", 3, low=1)
+    early_stopping_patience: int = option("Validations without a gain before stopping; 0: never.", 5, low=0)
+    plot_every_n_val_epochs: int = option("Validations between two sets of figures; 0: none.", 5, low=0)
+    save_top_k: int = option("Best checkpoints kept beside best and last; 0 none, -1 all.", 1, low=-1)
+    num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)
+    in_memory: bool = option("Read the encoded patches into memory once.", False)
+    precision: Precision = option("Arithmetic of the network; auto: bf16 on CUDA devices that have it.", "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device(OptionGroup):
+    """Where the network runs."""
+
+    device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1.", "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifacts(OptionGroup):
+    """Where runs are kept."""
+
+    artifact_dir: Path = option("Directory of all runs.", Path("artifacts"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking(OptionGroup):
+    """Weights & Biases, when both are given. Metrics are always in metrics.csv too."""
+
+    wandb_project: str | None = option("Project.", None)
+    wandb_entity: str | None = option("User or team.", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(OptionGroup):
+    """One run: its fold, its seed, its name."""
+
+    run_name: str | None = option("Name of the run; none: a random one. An unfinished run of that name goes on.", None)
+    fold: int = option("Which fold validates.", 0, low=0)
+    random_seed: int = option("Seed of weights, order and augmentation.", 42, low=0)
+    continue_from_checkpoint: Path | None = option("Go on from this checkpoint (weights, optimiser, epoch).", None)
+    weights_from_checkpoint: Path | None = option("Start with the weights of this checkpoint.", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test(OptionGroup):
+    """A finished run to be tested."""
+
+    run_name: str = option("Name of the run.")
+    run_id: str = option("Its eight-character id.")
+    model_ckp: Path | None = option("Checkpoint; none: best.ckpt of the run.", None)
+    batch_size: int = option("Patches per step.", 8, low=1)
+    num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)

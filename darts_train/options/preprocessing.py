@@ -1,0 +1,81 @@
+"""Options of the way from scenes to train data."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts_train.options.fields import OptionGroup, option
+
+PLANET_BANDS = (
+    "blue", "green", "red", "nir", "ndvi", "tc_brightness", "tc_greenness", "tc_wetness", "relative_elevation", "slope",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(OptionGroup):
+    """The train data directory to be written, and how an earlier one is treated."""
+
+    train_data_dir: Path = option("Train data directory to write; the same settings again add what is missing.")
+    overwrite: bool = option("Start the directory anew.", False)
+    preprocess_cache: Path | None = option("Directory that keeps finished scenes for the next time.", None)
+    force_preprocess: bool = option("Do not read the cache; write it anew.", False)
+    dry_run: bool = option("Only say what would be done: scenes, patches, disk.", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patches(OptionGroup):
+    """How scenes are cut."""
+
+    patch_size: int = option("Side of a patch, pixels.", 1024, low=2, aliases=("--size",))
+    overlap: int = option("Pixels that neighbouring patches share.", 16, low=0)
+    exclude_nopositive: bool = option("Drop patches without a foreground pixel.", False)
+    exclude_nan: bool = option("Drop patches with any pixel without data.", True)
+    min_valid_fraction: float = option("Drop patches with a smaller share of labelled pixels.", 0.1, low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terrain(OptionGroup):
+    """Radii of the relative elevation (TPI), in metres."""
+
+    tpi_outer_radius: float = option("Outer radius, m.", 100.0, above=0)
+    tpi_inner_radius: float = option("Inner radius, m; 0: a disc.", 0.0, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planet(OptionGroup):
+    """PLANET scenes, their labels and auxiliary rasters."""
+
+    data_dir: Path = option("Root of the PSScene and PSOrthoTile folders.")
+    labels_dir: Path = option("Label repository, or a vector file with an image_id column.")
+    bands: tuple[str, ...] = option("Bands to store, in this order.", PLANET_BANDS)
+    arcticdem_dir: Path | None = option("Elevation raster, or a directory of one.", None)
+    tcvis_dir: Path | None = option("Trend raster (brightness, greenness, wetness), or a directory of one.", None)
+    admin_dir: Path | None = option("Vector file of regions, or a directory of one; none: No Region.", None)
+    region_column: str | None = option("Name column of the regions; none: shapeName, or name.", None)
+    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raster(OptionGroup):
+    """Pairs of an image and its labels (a raster, or polygons)."""
+
+    table: Path | None = option("CSV or parquet with columns image, label and, if known, region, group, date.", None)
+    image_dir: Path | None = option("Directory of images; each label has the same stem.", None)
+    label_dir: Path | None = option("Directory of label rasters or polygon files.", None)
+    bands: tuple[str, ...] | None = option("Bands to store, in this order; none: all of the images.", None)
+    band_names: tuple[str, ...] | None = option("Names of the bands in the files; none: their descriptions.", None)
+    scale: float | None = option("Value of one count of an integer image; none: as the file says, else 1.", None, above=0)
+    offset: float | None = option("Value of count 0 of an integer image; none: as the file says, else 0.", None)
+    nodata: float | None = option("Count that means no data; none: as the file says.", None)
+    classes: tuple[str, ...] = option("Names of the classes; the first is the background.", ("background", "positive"))
+    remap: str | None = option("Label value to class index: '0:0,4:1,9:-100' (-100: ignore), or a list.", None)
+    class_column: str | None = option("Polygons: column whose value is a class name; none: all are class 1.", None)
+    optical_range: str | None = option("Reflectance that becomes 0 and 1 for the network: v1, v2 or LO,HI.", None)
+    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 0, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect(OptionGroup):
+    """A train data directory to look at."""
+
+    train_data_dir: Path = option("Train data directory.")
+    json: bool = option("Print JSON.", False)
