@@ -16,6 +16,7 @@ ID_LENGTH = 8
 ID_ALPHABET = string.ascii_lowercase + string.digits
 FIRST_SEEDS = (42, 21, 69)
 SEED_RANGE = 9999
+MOST_SEEDS = 900  # below this the draws repeat none of the first seeds, and fewer are a prefix of more
 LONGEST_NAME = 100  # a cross-validation of a tune adds its suffixes, and a file name has 255 bytes
 
 ADJECTIVES = (
@@ -82,10 +83,10 @@ def retrain_name(tune_name: str) -> str:
 def cv_seeds(count: int) -> list[int]:
     """The first `count` seeds of every cross-validation: 42, 21, 69, then draws without repetition.
 
-    The draws are `random.Random(42).sample(range(9999), count - 3)`, so fewer seeds are always a
-    prefix of more. Raises UserError where there are not that many.
+    The draws are `random.Random(42).sample(range(9999), count - 3)`. No seed comes twice, and fewer
+    seeds are a prefix of more. Raises UserError beyond 900, where neither would hold for long.
     """
-    extra = max(0, count - len(FIRST_SEEDS))
-    if extra > SEED_RANGE:
-        raise UserError(f"--n-randoms: {count} seeds were asked for; there are {SEED_RANGE + len(FIRST_SEEDS)}.")
-    return [*FIRST_SEEDS[:count], *random.Random(42).sample(range(SEED_RANGE), extra)]
+    if count > MOST_SEEDS:
+        raise UserError(f"--n-randoms: {count} seeds were asked for; at most {MOST_SEEDS}.")
+    extra = random.Random(42).sample(range(SEED_RANGE), max(0, count - len(FIRST_SEEDS)))
+    return [*FIRST_SEEDS[:count], *extra]
