@@ -46,7 +46,9 @@ class Predict(OptionGroup):
     window_size: int | None = option("Side of a window, pixels; none: the patch size of training.", None, low=32)
     window_overlap: int | None = option("Pixels that windows share; none: a quarter of the window.", None, low=0)
     window_batch: int = option("Windows per step.", 4, low=1)
-    threshold: float | None = option("Probability that makes a positive; none: as the model says.", None, above=0, high=1)
+    threshold: float | None = option(
+        "Probability that makes a positive; none: as the model says.", None, above=0, high=1
+    )
     min_object_size: int = option("Drop polygons of fewer pixels.", 1, low=1)
     device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1.", "auto")
     overwrite: bool = option("Replace maps that are there.", False)

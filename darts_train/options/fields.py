@@ -6,7 +6,8 @@ same dataclass gets the same checks. Standard library only, so that `--help` ans
 
 import dataclasses
 import math
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 from darts_train.base.errors import UserError
 
@@ -37,7 +38,16 @@ def flag_name(field_name: str) -> str:
 
 
 class OptionGroup:
-    """Base of all option groups: checks limits when an instance is made. Raises UserError naming the option."""
+    """Base of all option groups: checks limits when an instance is made. Raises UserError naming the option.
+
+    `title` is the heading of the group in help texts and configuration files.
+    """
+
+    title: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        words = re.findall("[A-Z][a-z]+", cls.__name__)
+        cls.title = " ".join(words).capitalize()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]

@@ -63,7 +63,9 @@ class Raster(OptionGroup):
     label_dir: Path | None = option("Directory of label rasters or polygon files.", None)
     bands: tuple[str, ...] | None = option("Bands to store, in this order; none: all of the images.", None)
     band_names: tuple[str, ...] | None = option("Names of the bands in the files; none: their descriptions.", None)
-    scale: float | None = option("Value of one count of an integer image; none: as the file says, else 1.", None, above=0)
+    scale: float | None = option(
+        "Value of one count of an integer image; none: as the file says, else 1.", None, above=0
+    )
     offset: float | None = option("Value of count 0 of an integer image; none: as the file says, else 0.", None)
     nodata: float | None = option("Count that means no data; none: as the file says.", None)
     classes: tuple[str, ...] = option("Names of the classes; the first is the background.", ("background", "positive"))

@@ -8,14 +8,15 @@ from darts_train.options.fields import OptionGroup, option
 
 Strategy = Literal["arithmetic", "geometric", "harmonic", "min"]
 Sampler = Literal["random", "tpe"]
+DEFAULT_METRICS = ("val/JaccardIndex", "val/Recall")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring(OptionGroup):
     """How the metrics of many runs become one score."""
 
-    scoring_metric: tuple[str, ...] = option(
-        "Metrics of the score; end one with :lower where less is better.", ("val/JaccardIndex", "val/Recall")
+    scoring_metric: tuple[str, ...] | None = option(
+        "Metrics of the score; end one with :lower where less is better.", DEFAULT_METRICS
     )
     multi_score_strategy: Strategy = option("How several metrics of a run are combined.", "harmonic")
 

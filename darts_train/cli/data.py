@@ -1,0 +1,59 @@
+"""Commands around train data: make them, check them, look at them."""
+
+import typer
+
+from darts_train.cli.app import app
+from darts_train.cli.expand import command
+from darts_train.cli.output import show, show_json
+from darts_train.options.preprocessing import Inspect, Output, Patches, Planet, Raster, Terrain
+
+
+@command(app, "Train data")
+def preprocess_planet_train_data(planet: Planet, output: Output, patches: Patches, terrain: Terrain) -> None:
+    """Cut PLANET scenes into train data.
+
+    PSScene and PSOrthoTile folders with UDM2, label polygons by image id, and optional elevation and trends.
+    """
+    from darts_train.preprocess.planet import preprocess_planet_train_data as run
+
+    show(run(planet=planet, output=output, patches=patches, terrain=terrain))
+
+
+@command(app, "Train data")
+def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patches) -> None:
+    """Cut images with labels into train data.
+
+    Any raster with a label raster or polygons, listed in a table or found by equal stems in two directories.
+    """
+    from darts_train.preprocess.raster import preprocess_raster_train_data as run
+
+    show(run(raster=raster, output=output, patches=patches))
+
+
+@command(app, "Train data")
+def validate_train_data(inspect: Inspect) -> None:
+    """Check every patch of train data.
+
+    Leaves with exit code 2 where something is wrong, and says what.
+    """
+    from darts_train.dataset.checks import validate_train_data as run
+
+    report = run(inspect=inspect)
+    if inspect.json:
+        show_json(report)
+    else:
+        show(report)
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+@command(app, "Train data")
+def describe_train_data(inspect: Inspect) -> None:
+    """Show bands, classes, regions."""
+    from darts_train.dataset.describe import describe_train_data as run
+
+    description = run(inspect=inspect)
+    if inspect.json:
+        show_json(description)
+    else:
+        show(description)

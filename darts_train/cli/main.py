@@ -1,0 +1,81 @@
+"""The program `darts`: runs a command and turns what happens into lines and exit codes.
+
+0 done; 2 something the user can mend (one or two lines); 1 a failure of ours (one line, the traceback in the
+log file); 130 interrupted.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import typer
+
+from darts_train.base.errors import UserError
+from darts_train.base.log import ROOT
+from darts_train.cli import data, deploy, learn, start  # noqa: F401  (they declare their commands)
+from darts_train.cli.app import app
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # base of all usage errors; Typer has no public name for it
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Never raises but SystemExit of the interpreter itself."""
+    try:
+        result = app(arguments, standalone_mode=False, prog_name="darts")
+        code = result if isinstance(result, int) else 0
+        return _interrupted() if code == INTERRUPTED else code  # Typer turns Ctrl-C into this code
+    except UsageError as error:
+        return _say(_usage_line(error), 2)
+    except UserError as error:
+        return _say(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        return _failure(error)
+
+
+def _interrupted() -> int:
+    return _say("interrupted; the same command goes on from here.", INTERRUPTED)
+
+
+def _usage_line(error: Exception) -> str:
+    """Typer's message without its box, and where help is."""
+    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    return f"{message} Try: {context.command_path} --help" if context else message
+
+
+def _say(message: str, code: int) -> int:
+    print(f"darts: {message}", file=sys.stderr)
+    return code
+
+
+def _failure(error: Exception) -> int:
+    """One line for the terminal; the traceback goes to the log file, or to stderr where there is none."""
+    log = logging.getLogger(ROOT)
+    files = [h for h in log.handlers if isinstance(h, logging.FileHandler)]
+    for handler in files:
+        record = log.makeRecord(ROOT, logging.ERROR, __file__, 0, "failed", (), sys.exc_info())
+        handler.handle(record)
+    where = f"; the traceback is in {_relative(files[0].baseFilename)}" if files else ""
+    text = " ".join(str(error).split()) or "no message"
+    if not files:
+        import traceback
+
+        traceback.print_exc()
+    return _say(f"failed: {type(error).__name__}: {text[:300]}{where}", 1)
+
+
+def _relative(name: str) -> str:
+    path = Path(name)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else name
+
+
+def run() -> None:
+    """Entry point of the installed program."""
+    sys.exit(main())
