@@ -8,8 +8,8 @@ def erode_valid(mask: np.ndarray, radius: int, edge: int = 0) -> np.ndarray:
     """Shrink a mask by a disc.
 
     A pixel stays where every pixel within `radius` (Euclidean, pixel centres) is valid. Computed by the distance
-    transform, so the cost does not grow with the radius. What lies outside the array does not shrink it: whoever works by windows
-    reads `radius` pixels more on each side; whoever holds a whole image gives `edge`.
+    transform, so the cost does not grow with the radius. What lies outside the array does not shrink it: whoever
+    works by windows reads `radius` pixels more on each side; whoever holds a whole image gives `edge`.
 
     Args:
         mask: bool [h, w], true where valid.

@@ -1,0 +1,74 @@
+"""From the pixels of a grid to longitude and latitude, and back."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+from rasterio.warp import transform as transform_points
+from shapely.affinity import translate
+
+from darts_train.raster.grid import Grid
+from darts_train.raster.patches import Window
+
+WGS84 = "EPSG:4326"
+_OUTLINE_POINTS = 16  # per side of a scene: a straight side of one projection is bent in another
+
+
+def same_crs(one: str | None, other: str | None) -> bool:
+    """Whether two texts mean one coordinate system, by meaning and not by spelling; two unknown ones are the same."""
+    if one is None or other is None or one == other:
+        return one == other
+    try:
+        return bool(CRS.from_string(one) == CRS.from_string(other))
+    except CRSError:
+        return False
+
+
+def lonlat(grid: Grid, columns: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+    """Longitude and latitude [n, 2] of (fractional) pixels; None where the grid has no place on the earth."""
+    if grid.transform is None or grid.crs is None:
+        return None
+    a, b, c, d, e, f = grid.transform
+    xs, ys = a * columns + b * rows + c, d * columns + e * rows + f
+    return np.column_stack(transform_points(grid.crs, WGS84, xs, ys))
+
+
+def window_geometries(grid: Grid, windows: Sequence[Window]) -> list[bytes | None]:
+    """Outlines of windows as WKB in EPSG:4326, cut at the antimeridian; None each without georeference."""
+    corners = np.array([[(w.x, w.y), (w.right, w.y), (w.right, w.bottom), (w.x, w.bottom)] for w in windows], float)
+    points = lonlat(grid, *corners.reshape(-1, 2).T) if len(windows) else None
+    if points is None or not np.isfinite(points).all():
+        return [None] * len(windows)
+    return [shapely.to_wkb(_ring_polygon(ring)) for ring in points.reshape(-1, 4, 2)]
+
+
+def scene_outline(grid: Grid) -> Any:
+    """Outline of a whole grid, a shapely polygon in EPSG:4326 with points along its sides; None without georeference."""
+    along = np.arange(_OUTLINE_POINTS) / _OUTLINE_POINTS
+    zeros, ones = np.zeros_like(along), np.ones_like(along)
+    columns = np.concatenate([along, ones, 1 - along, zeros]) * grid.width
+    rows = np.concatenate([zeros, along, ones, 1 - along]) * grid.height
+    points = lonlat(grid, columns, rows)
+    return None if points is None or not np.isfinite(points).all() else _ring_polygon(points)
+
+
+def _ring_polygon(ring: np.ndarray) -> Any:
+    """A polygon of longitudes and latitudes; one that spans the antimeridian becomes two parts, one on each side."""
+    if np.ptp(ring[:, 0]) <= 180:
+        return shapely.Polygon(ring)
+    turned = shapely.Polygon(np.column_stack([ring[:, 0] % 360, ring[:, 1]]))
+    east, west = turned.intersection(shapely.box(0, -90, 180, 90)), turned.intersection(shapely.box(180, -90, 360, 90))
+    return shapely.union_all([east, translate(west, xoff=-360)])
+
+
+def reproject_geometries(geometries: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Geometries [n] from one coordinate system to another, vertex by vertex."""
+    import geopandas
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(geopandas.GeoSeries(geometries, crs=source).to_crs(target).values)

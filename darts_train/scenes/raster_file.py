@@ -1,0 +1,147 @@
+"""A raster file: what it says about itself, and its pixels by window.
+
+A file is opened for each read and closed again: a set has thousands of scenes, and a handle does not survive a
+fork. Opening costs a millisecond, a window of some million pixels a hundred times that.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from darts_train.base.errors import UserError
+from darts_train.raster.grid import Grid
+from darts_train.raster.patches import Window
+
+_TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class RasterFile:
+    """A raster that can be opened. All tuples have one item per band; alpha bands are not among them."""
+
+    path: Path
+    grid: Grid
+    indexes: tuple[int, ...]  # 1-based numbers of the bands in the file
+    dtypes: tuple[str, ...]
+    descriptions: tuple[str | None, ...]
+    colours: tuple[str, ...]  # what the file says a band looks like: red, green, blue, gray, …
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    nodata: tuple[float | None, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> "RasterFile":
+        """Look at a file. Raises UserError where it is not there, no raster, not what its name says, or cut short."""
+        with open_dataset(path) as dataset:
+            if dataset.driver != "GTiff" and path.suffix.lower() in _TIFF_SUFFIXES and dataset.driver != "COG":
+                raise UserError(f"{path}: named {path.suffix}, but it is {dataset.driver}; rename or convert it.")
+            _check_not_cut(path, dataset)
+            return cls._describe(path, dataset)
+
+    @classmethod
+    def _describe(cls, path: Path, dataset: Any) -> "RasterFile":
+        shown = [i for i, colour in enumerate(dataset.colorinterp) if colour != ColorInterp.alpha]
+        if not shown or any(dataset.dtypes[i].startswith(("complex", "cint")) for i in shown):
+            raise UserError(f"{path}: no band of real numbers.")
+
+        def chosen(values: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(values[i] for i in shown)
+
+        return cls(
+            path=path,
+            grid=_grid(dataset),
+            indexes=tuple(i + 1 for i in shown),
+            dtypes=chosen(dataset.dtypes),
+            descriptions=chosen(dataset.descriptions),
+            colours=tuple(dataset.colorinterp[i].name for i in shown),
+            scales=chosen(dataset.scales),
+            offsets=chosen(dataset.offsets),
+            nodata=chosen(dataset.nodatavals),
+        )
+
+    def read(self, bands: Sequence[int], window: Window, nodata: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels of a window, which may reach beyond the raster.
+
+        Args:
+            bands: positions (0-based) among the file's bands.
+            window: pixels to read.
+            nodata: count that means no data; None: as the file says, by value, mask or alpha.
+
+        Returns:
+            Counts [b, h, w] in the file's type, 0 beyond the raster, and valid bool [b, h, w]: false beyond the
+            raster, at no data and at NaN. Raises UserError where the file cannot be read.
+        """
+        inside = window.intersection(self.grid.extent)
+        dtype = np.result_type(*(self.dtypes[band] for band in bands))
+        values = np.zeros((len(bands), window.height, window.width), dtype)
+        valid = np.zeros(values.shape, bool)
+        if inside.width and inside.height and bands:
+            place = (slice(None), *inside.slices(window))
+            values[place], valid[place] = self._read_inside(bands, inside, nodata)
+        return values, valid
+
+    def _read_inside(self, bands: Sequence[int], window: Window, nodata: float | None) -> tuple[np.ndarray, np.ndarray]:
+        where = RasterioWindow(window.x, window.y, window.width, window.height)
+        numbers = [self.indexes[band] for band in bands]
+        with open_dataset(self.path) as dataset:
+            values = dataset.read(numbers, window=where)
+            if nodata is None:
+                valid = dataset.read_masks(numbers, window=where) != 0
+            else:
+                valid = values != values.dtype.type(nodata) if _representable(nodata, values.dtype) else np.True_
+        if np.issubdtype(values.dtype, np.floating):
+            valid = valid & ~np.isnan(values)
+        return values, np.broadcast_to(valid, values.shape)
+
+
+@contextmanager
+def open_dataset(path: Path) -> Iterator[Any]:
+    """An open rasterio dataset. GDAL's errors, on opening and within the block, become UserError naming the file."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as dataset:
+                yield dataset
+    except RasterioError as error:
+        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        raise UserError(f"{path}: cannot be read as a raster ({reason}).") from None
+
+
+def _grid(dataset: Any) -> Grid:
+    placed = dataset.crs is not None or not dataset.transform.is_identity
+    transform = tuple(float(number) for number in dataset.transform[:6]) if placed else None
+    return Grid(dataset.width, dataset.height, transform, dataset.crs.to_string() if dataset.crs else None)
+
+
+def _check_not_cut(path: Path, dataset: Any) -> None:
+    """A TIFF whose directory comes first opens although its end is missing: look where its last row of blocks lies."""
+    if dataset.driver not in ("GTiff", "COG"):
+        return
+    size = path.stat().st_size
+    for band in dataset.indexes:
+        height, width = dataset.block_shapes[band - 1]
+        row = (dataset.height - 1) // height
+        for column in range(-(-dataset.width // width)):
+            start = dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", bidx=band)
+            length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
+            if start and length and int(start) + int(length) > size:
+                raise UserError(f"{path}: the file is cut short ({size} bytes, {int(start) + int(length)} expected).")
+
+
+def _representable(nodata: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a pixel of this type can have the value at all (−9999 in uint8 cannot; NaN is looked for apart)."""
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        return float(nodata).is_integer() and limits.min <= nodata <= limits.max
+    return not np.isnan(nodata)
