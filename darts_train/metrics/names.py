@@ -1,0 +1,76 @@
+"""What the metrics are called, in files and by users.
+
+A name is `stage/Metric`, such as `val/JaccardIndex`; a metric of one class adds it: `val/JaccardIndex_water`.
+Users write `val_iou`, `val0/JaccardIndex` or `dice` and mean the same; `canonical_metric` says what.
+"""
+
+import re
+
+from darts_train.base.errors import UserError, nearest
+
+COUNT_METRICS = (
+    "Accuracy",
+    "Precision",
+    "Specificity",
+    "Recall",
+    "F1Score",
+    "JaccardIndex",
+    "CohenKappa",
+    "HammingDistance",
+)
+CURVE_METRICS = ("AUROC", "AveragePrecision")  # need the whole distribution; binary sets only
+CLASS_METRICS = ("Precision", "Specificity", "Recall", "F1Score", "JaccardIndex")  # also one per class
+SCORES = ("loss", *COUNT_METRICS, *CURVE_METRICS)
+METRICS = tuple(f"val/{name}" for name in SCORES)  # what a binary run reports of its best checkpoint
+MONITOR = "val/JaccardIndex"
+
+ALIASES = {
+    "acc": "Accuracy",
+    "iou": "JaccardIndex",
+    "jaccard": "JaccardIndex",
+    "miou": "JaccardIndex",
+    "dice": "F1Score",
+    "f1": "F1Score",
+    "sensitivity": "Recall",
+    "kappa": "CohenKappa",
+    "hamming": "HammingDistance",
+    "auc": "AUROC",
+    "rocauc": "AUROC",
+    "ap": "AveragePrecision",
+}
+_KNOWN = {name.lower(): name for name in SCORES} | ALIASES
+_STAGE = re.compile(r"(?P<stage>train|val|test)\d*[/_](?P<rest>.+)", re.IGNORECASE)
+
+
+def canonical_metric(name: str) -> str:
+    """The name under which a metric is reported: `val_iou`, `val0/dice`, `recall` → `val/…`.
+
+    Without a stage it is `val`. Raises UserError, with the nearest names, for what is no metric, and for `train/…`:
+    training metrics are those of single steps and do not belong to a checkpoint.
+    """
+    match = _STAGE.fullmatch(name.strip())
+    stage, rest = (match["stage"].lower(), match["rest"]) if match else ("val", name.strip())
+    found = _metric_and_class(rest)
+    if found is None:
+        raise UserError(f"{name!r} is not a metric{nearest(rest.lower(), _KNOWN)}; there are: {', '.join(METRICS)}.")
+    if stage == "train":
+        raise UserError(f"{name!r} is logged for single steps and scores nothing; use val/{found}.")
+    return f"{stage}/{found}"
+
+
+def class_metric(metric: str, class_name: str) -> str:
+    """Name of a metric of one class: `JaccardIndex_water`."""
+    return f"{metric}_{class_name}"
+
+
+def _metric_and_class(text: str) -> str | None:
+    """`f1_score_Water` → `F1Score_Water`; the longest beginning that is a metric counts, the rest is a class."""
+    parts = text.split("_")
+    for end in range(len(parts), 0, -1):
+        metric = _KNOWN.get(re.sub(r"[\s-]", "", "".join(parts[:end])).lower())
+        if metric is None:
+            continue
+        if end == len(parts):
+            return metric
+        return class_metric(metric, "_".join(parts[end:])) if metric in CLASS_METRICS else None
+    return None
