@@ -1,0 +1,217 @@
+"""Writing a train data directory so that it can be killed at any moment.
+
+Order of the writes, each durable before the next begins:
+
+    1  .journal/config.toml          what the set is
+    2  data.zarr, empty
+    3  chunks of x and y of a tile   (metadata.parquet of an earlier end is removed before the first)
+    4  .journal/NNNNNN.json          the tile is committed by this rename
+       … 3 and 4 for every tile
+    5  scenes.parquet, labels.geojson, config.toml
+    6  metadata.parquet              the set is whole
+
+A kill between 3 and 4 leaves chunks that nobody committed; opening rolls x and y back to the journal. Everything
+in 5 and 6 is made anew from the journal each time. So a run that was killed and called again ends with the same
+bytes as one that was left in peace.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from darts_train.base.errors import UserError, listing
+from darts_train.base.files import require_writable
+from darts_train.base.locks import exclusive_lock
+from darts_train.dataset import layout
+from darts_train.dataset.arrays import PatchArrays
+from darts_train.dataset.identity import manifest_hash, patch_checksum
+from darts_train.dataset.journal import Fragment, Journal
+from darts_train.dataset.schema import DONE, LEFT_OUT, SceneRecord, Tile, plain_json, plain_row, plain_scene
+from darts_train.dataset.set_config import SetConfig
+from darts_train.dataset.tables import write_products
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """A finished train data directory: patches, scenes that were done and left out, size of data.zarr in bytes."""
+
+    directory: Path
+    patches: int
+    scenes: int
+    left_out: int
+    empty: int
+    bytes: int
+    data_hash: str
+
+    def summary(self) -> str:
+        """A few plain lines for the terminal."""
+        left_out = f", {self.left_out} left out (see {layout.SCENES})" if self.left_out else ""
+        return (
+            f"{self.directory}: {self.patches} patches ({self.empty} without a positive pixel) "
+            f"from {self.scenes} scenes{left_out}\n"
+            f"{self.bytes / 1e6:.1f} MB, data hash {self.data_hash}"
+        )
+
+
+class TrainDataWriter:
+    """Writes one train data directory, tile by tile. Use `open`, as a context manager.
+
+    Tiles are committed in an order that is the same in every run (scene by scene, tile by tile); `tiles_done` says
+    which are there already. Not for use by several threads at once.
+    """
+
+    def __init__(self, root: Path, config: SetConfig, journal: Journal, arrays: PatchArrays, held: ExitStack) -> None:
+        self.root = root
+        self.config = config
+        self._journal = journal
+        self._arrays = arrays
+        self._held = held
+        self.tiles_done = journal.tiles()
+        self.scenes_done = journal.scenes_with(DONE)
+
+    @classmethod
+    def open(cls, root: Path, config: SetConfig, overwrite: bool = False) -> "TrainDataWriter":
+        """Begin a set, or go on with one that has the same config.
+
+        Holds a lock on the directory until the writer is closed. With `overwrite`, what the writer owns there is
+        removed first; other files stay.
+
+        Raises UserError where the directory cannot be written, is being written, holds a set that was not made by
+        this writer, has other settings, or lost committed patches.
+        """
+        require_writable(root, "--train-data-dir")
+        journal = Journal(root)
+        _refuse_foreign(root, journal, overwrite)
+        with ExitStack() as stack:
+            stack.enter_context(exclusive_lock(journal.directory / layout.LOCK, str(root)))
+            if overwrite:
+                layout.remove_set(root)
+            layout.sweep_leftovers(root)
+            if journal.exists():
+                _compare(root, journal.config(), config)
+            else:
+                journal.begin(config)
+            journal.load()
+            arrays = PatchArrays.open(root, config, journal.patches)
+            return cls(root, config, journal, arrays, stack.pop_all())
+
+    def __enter__(self) -> "TrainDataWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lock. What was committed stays; a later `open` goes on from there."""
+        self._held.close()
+
+    @property
+    def scenes_left_out(self) -> frozenset[str]:
+        """Ids of the scenes left out so far. They are not in `scenes_done`: their cause may have been mended."""
+        return self._journal.scenes_with(LEFT_OUT)
+
+    def commit(self, tile: Tile) -> None:
+        """Write the patches of a tile and commit them: after this returns, they survive a kill.
+
+        Raises ValueError where the tile does not fit the set (shapes, dtypes, class values) or was committed before,
+        and UserError where the disk cannot take it.
+        """
+        _check_tile(tile, self.config)
+        if tile.key in self.tiles_done or tile.scene_id in self.scenes_done:
+            raise ValueError(f"tile {tile.key} was committed before")
+        start = self._journal.patches
+        sums = [patch_checksum(x, y) for x, y in zip(tile.x, tile.y, strict=True)]
+        rows = [plain_row(row, checksum) for row, checksum in zip(tile.rows, sums, strict=True)]
+        scene = None if tile.scene is None else plain_scene(tile.scene)
+        labels = plain_json(list(tile.labels))
+        try:
+            layout.remove_metadata(self.root)
+            self._arrays.append(start, tile.x, tile.y)
+            self._journal.append(Fragment(tile.scene_id, tile.number, start, len(rows), rows, scene, labels))
+        except OSError as error:
+            raise self._disk_error(error) from error
+        self.tiles_done |= {tile.key}
+        if tile.scene is not None:
+            self.scenes_done |= {tile.scene_id}
+
+    def skip(self, record: SceneRecord) -> None:
+        """Record a scene that was left out. Nothing happens where the same record is there from an earlier run.
+
+        Raises ValueError where the record has another status or no reason, or the scene was done before.
+        """
+        if record.status != LEFT_OUT or not record.reason:
+            raise ValueError(f"scene {record.scene_id}: to skip it needs status {LEFT_OUT!r} and a reason")
+        if record.scene_id in self.scenes_done:
+            raise ValueError(f"scene {record.scene_id} was done before")
+        plain = plain_scene(record)
+        if self._journal.scenes().get(record.scene_id) == plain:
+            return
+        try:
+            layout.remove_metadata(self.root)
+            self._journal.append(Fragment(record.scene_id, None, self._journal.patches, 0, [], plain, []))
+        except OSError as error:
+            raise self._disk_error(error) from error
+
+    def finalise(self) -> SetSummary:
+        """Write the tables from the journal, metadata.parquet last. May be called again after further commits."""
+        try:
+            self._arrays.roll_back(self._journal.patches)  # a commit that failed may have left chunks
+            table = write_products(self.root, self._journal, self.config)
+        except OSError as error:
+            raise self._disk_error(error) from error
+        empty = table.column("empty").to_pylist()
+        return SetSummary(
+            directory=self.root,
+            patches=table.num_rows,
+            scenes=len(self.scenes_done),
+            left_out=len(self.scenes_left_out),
+            empty=sum(empty),
+            bytes=sum(path.stat().st_size for path in (self.root / layout.DATA).rglob("*") if path.is_file()),
+            data_hash=manifest_hash(self.config, table.column_names, table.column("checksum").to_pylist()),
+        )
+
+    def _disk_error(self, error: OSError) -> UserError:
+        reason = error.strerror or str(error)
+        return UserError(f"{self.root}: cannot be written: {reason}. What was committed is kept; call again after.")
+
+
+def _refuse_foreign(root: Path, journal: Journal, overwrite: bool) -> None:
+    found = layout.existing_products(root)
+    if found and not overwrite and not journal.exists():
+        raise UserError(
+            f"{root} holds {listing(found)} but no journal of ours: it was made elsewhere. "
+            "Choose another directory, or --overwrite to replace these."
+        )
+
+
+def _compare(root: Path, there: SetConfig, now: SetConfig) -> None:
+    # Both go through the text form: a tuple and a list, a path and its text are no difference.
+    differences = there.differences(SetConfig.from_toml(now.to_toml()))
+    if differences:
+        raise UserError(
+            f"{root} was made with other settings ({'; '.join(differences)}). "
+            "Use the same, choose another directory, or --overwrite."
+        )
+
+
+def _check_tile(tile: Tile, config: SetConfig) -> None:
+    count, side = len(tile.rows), config.patch_size
+    if tile.x.dtype != np.uint16 or tile.x.shape != (count, len(config.bands), side, side):
+        raise ValueError(f"tile {tile.key}: x is {tile.x.dtype} {tile.x.shape} for {count} rows")
+    if tile.y.dtype != np.uint8 or tile.y.shape != (count, side, side):
+        raise ValueError(f"tile {tile.key}: y is {tile.y.dtype} {tile.y.shape} for {count} rows")
+    known = [*range(len(config.classes)), config.ignore_index]
+    unknown = np.setdiff1d(np.unique(tile.y), known)
+    if unknown.size:
+        raise ValueError(f"tile {tile.key}: y holds {unknown.tolist()}, classes are {known}")
+    if tile.number < 0 or any(row.sample_id != tile.scene_id for row in tile.rows):
+        raise ValueError(f"tile {tile.key}: a number below 0, or a row of another scene")
+    if any(len(row.class_fractions) != len(config.classes) for row in tile.rows):
+        raise ValueError(f"tile {tile.key}: class_fractions must have {len(config.classes)} items")
+    if tile.scene is not None and (tile.scene.scene_id != tile.scene_id or tile.scene.status != DONE):
+        raise ValueError(f"tile {tile.key}: its scene record is of another scene or not done")
