@@ -1,0 +1,169 @@
+"""What a network sees of a scene: which bands, which values become 0 and 1, what stands for no data.
+
+Train data hold uint16 codes (`raster/encoding.py`); the network wants float32 between 0 and 1. The way
+from one to the other is one multiplication and one addition per band, in float32, on the device that
+trains. The same arithmetic is here twice, in torch (`InputLayer`) and in NumPy (`InputSpecification.normalise`,
+for ONNX Runtime), and both give the same bits: multiply and add are rounded separately in either,
+so no fused multiply-add may replace them. Never bfloat16: it has 8 bits of mantissa, a code has 16.
+
+Which values become 0 and 1 is kept in each band's `low` and `high` (`raster/catalogue.py` for known names).
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from darts_train.base.errors import UserError
+from darts_train.base.log import logger
+from darts_train.raster.band import NODATA, Band, parse_optical_range, with_optical_range
+
+NODATA_INT16 = -1  # the code 65535 seen through the int16 view that torch gets
+
+FloatArray = npt.NDArray[np.float32]
+_log = logger("models")
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpecification:
+    """The bands of a network in its order, each with its encoding and its range, and the value for no data.
+
+    A band's `low` becomes 0 and its `high` 1; values beyond are clipped. `nodata_fill` is what the network
+    sees where there is no data, after normalisation; it is not clipped, so -1 can set it apart.
+    Raises UserError where there is no band, one appears twice, or the fill is not finite.
+    """
+
+    bands: tuple[Band, ...]
+    nodata_fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.bands:
+            raise UserError("a network needs at least one band.")
+        names = [band.name for band in self.bands]
+        if len(set(names)) < len(names):
+            raise UserError(f"a band is named twice: {', '.join(names)}.")
+        if not math.isfinite(self.nodata_fill):
+            raise UserError(f"--nodata-fill: {self.nodata_fill} is not a finite number.")
+
+    @classmethod
+    def from_set(cls, bands: Sequence[Band], optical_range: str | None, nodata_fill: float) -> "InputSpecification":
+        """The specification of a train data set: its bands, optical ones with another range where one is given.
+
+        Raises UserError for a bad range text; a range where no band is optical is said in a warning.
+        """
+        if optical_range is None:
+            return cls(tuple(bands), nodata_fill)
+        low, high = parse_optical_range(optical_range)
+        if not any(band.optical for band in bands):
+            _log.warning("--optical-range %s has no effect: no band is optical.", optical_range)
+        return cls(with_optical_range(bands, low, high), nodata_fill)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the bands, in the order of the network's channels."""
+        return tuple(band.name for band in self.bands)
+
+    def factors(self) -> tuple[FloatArray, FloatArray]:
+        """Multiplier and bias float32 [c] with `normalised = code · multiplier + bias`.
+
+        From `v = offset + scale · code` and `n = (v - low) / (high - low)`, computed in float64, rounded once.
+        """
+        span = np.array([band.high - band.low for band in self.bands], np.float64)
+        multiplier = np.array([band.scale for band in self.bands], np.float64) / span
+        bias = np.array([band.offset - band.low for band in self.bands], np.float64) / span
+        return multiplier.astype(np.float32), bias.astype(np.float32)
+
+    def normalise(self, x: npt.NDArray[Any]) -> FloatArray:
+        """Network input float32 [..., c, h, w] of codes (uint16) or of values already in [0, 1] (float).
+
+        NODATA codes and NaN become `nodata_fill`. The NumPy twin of `InputLayer`, equal bit for bit.
+        Raises ValueError for another dtype or another number of bands.
+        """
+        _check_channels(x.shape, len(self.bands))
+        fill = np.float32(self.nodata_fill)
+        if x.dtype.kind == "f":
+            values = x.astype(np.float32)
+            return np.where(np.isnan(values), fill, values)
+        if x.dtype != np.uint16:
+            raise ValueError(f"codes are uint16, not {x.dtype}")
+        multiplier, bias = (factor[:, None, None] for factor in self.factors())
+        values = x.astype(np.float32)
+        values *= multiplier
+        values += bias
+        np.clip(values, 0.0, 1.0, out=values)
+        values[x == NODATA] = fill
+        return values
+
+    def to_config(self) -> dict[str, Any]:
+        """The specification as plain values: keys of the model file (see DESIGN, "The model file")."""
+        return {
+            "bands": list(self.names),
+            "input_combination": list(self.names),
+            "normalisation": "range",
+            "ranges": [[float(band.low), float(band.high)] for band in self.bands],
+            "band_scales": [float(band.scale) for band in self.bands],
+            "band_offsets": [float(band.offset) for band in self.bands],
+            "optical_bands": [band.name for band in self.bands if band.optical],
+            "nodata_fill": float(self.nodata_fill),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "InputSpecification":
+        """The specification that `to_config` wrote. Raises UserError naming the key that is missing or wrong."""
+        try:
+            rows = zip(
+                config["bands"], config["band_scales"], config["band_offsets"], config["ranges"], strict=True
+            )  # fmt: skip
+            optical = set(config["optical_bands"])
+            bands = tuple(
+                Band(str(name), float(scale), float(offset), float(low), float(high), name in optical)
+                for name, scale, offset, (low, high) in rows
+            )
+            return cls(bands, float(config["nodata_fill"]))
+        except KeyError as error:
+            raise UserError(f"the input specification lacks {error}.") from None
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the input specification cannot be read: {error}.") from None
+
+
+class InputLayer(nn.Module):
+    """Codes → what the network sees, on the device. Has no weights and leaves no trace in a state dict."""
+
+    multiplier: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, spec: InputSpecification) -> None:
+        super().__init__()
+        self.spec = spec
+        for name, factor in zip(("multiplier", "bias"), spec.factors(), strict=True):
+            self.register_buffer(name, torch.from_numpy(factor)[:, None, None], persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Network input float32 [n, c, h, w], differentiable in nothing.
+
+        `x` is int16 (the uint16 codes seen as int16, 65535 = -1), uint16, or a float tensor already in [0, 1].
+        No data (-1, 65535, NaN) becomes the specification's `nodata_fill`.
+        Raises ValueError for another dtype or number of bands.
+        """
+        _check_channels(x.shape, len(self.spec.bands))
+        fill = self.spec.nodata_fill
+        if x.is_floating_point():
+            x = x.to(torch.float32)
+            return x.masked_fill(x.isnan(), fill)
+        if x.dtype == torch.uint16:
+            x = x.view(torch.int16)
+        if x.dtype != torch.int16:
+            raise ValueError(f"codes are int16 or uint16, not {x.dtype}")
+        values = x.to(torch.int32).bitwise_and_(0xFFFF).to(torch.float32)
+        values.mul_(self.multiplier).add_(self.bias).clamp_(0.0, 1.0)
+        return values.masked_fill_(x == NODATA_INT16, fill)
+
+
+def _check_channels(shape: Sequence[int], bands: int) -> None:
+    if len(shape) < 3 or shape[-3] != bands:
+        raise ValueError(f"expected [..., {bands}, h, w], got {tuple(shape)}")

@@ -1,0 +1,132 @@
+"""The `config` of a model file: what it must say so that nobody has to ask how the network was trained.
+
+Plain values only, so that `torch.load(weights_only=True)` reads it. The training module keeps the same
+dictionary as `hyper_parameters["config"]`, so a checkpoint and a model file are read by one function.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from darts_train.base.errors import UserError
+from darts_train.models.factory import output_channels
+from darts_train.models.input_spec import InputSpecification
+from darts_train.models.legacy import is_legacy, legacy_specification
+
+LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
+LEGACY_IGNORE_INDEX = 2
+FURTHER_ARGUMENTS = {"encoder_depth", "encoder_output_stride", "upsampling", "psp_out_channels", "psp_use_batchnorm"}
+
+
+def make_model_config(
+    arch: str,
+    encoder: str,
+    encoder_weights: str | None,
+    spec: InputSpecification,
+    classes: Sequence[str],
+    patch_size: int,
+    ignore_index: int,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
+    """The config of a network with these settings, plain values only.
+
+    `model` holds the arguments of `smp.create_model`; `classes` names them all, the background first; `threshold`
+    is the probability from which a pixel is positive where there are two classes. Raises UserError below two classes.
+    """
+    return {
+        "model_framework": "smp",
+        "model": {
+            "arch": arch,
+            "encoder_name": encoder,
+            "encoder_weights": encoder_weights,
+            "in_channels": len(spec.bands),
+            "classes": output_channels(len(classes)),
+        },
+        **spec.to_config(),
+        "fit": "tile",
+        "patch_size": int(patch_size),
+        "classes": [str(name) for name in classes],
+        "ignore_index": int(ignore_index),
+        "threshold": float(threshold),
+    }
+
+
+class NetworkArguments(BaseModel):
+    """`config.model`: arguments of `smp.create_model`; those of the decoder and a few more may be added.
+
+    Any other is refused: some, such as timm's `checkpoint_path`, would make the library open files.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    arch: str = "Unet"
+    encoder_name: str
+    encoder_weights: str | bool | None = None
+    in_channels: int = Field(ge=1)
+    classes: int = Field(ge=1)
+
+    def further(self) -> dict[str, Any]:
+        """Arguments beyond the five; an activation is dropped, since networks return logits."""
+        return {key: value for key, value in (self.model_extra or {}).items() if key != "activation"}
+
+    @model_validator(mode="after")
+    def _only_known(self) -> "NetworkArguments":
+        for key in self.further():
+            if key not in FURTHER_ARGUMENTS and not key.startswith("decoder_"):
+                raise ValueError(f"argument {key} is not known")
+        return self
+
+
+class ModelConfig(BaseModel):
+    """A config that was checked; keys beyond these (time, name, …) are kept by whoever holds the dictionary."""
+
+    model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=True)
+    model_framework: Literal["smp"] = "smp"
+    model: NetworkArguments
+    spec: InputSpecification
+    fit: Literal["tile"] = "tile"
+    normalisation: Literal["range"] = "range"
+    patch_size: int = Field(ge=1)
+    classes: tuple[str, ...] = Field(min_length=2)
+    ignore_index: int = Field(ge=0, le=255)
+    threshold: float = Field(gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _agree(self) -> "ModelConfig":
+        if self.model.in_channels != len(self.spec.bands):
+            raise ValueError(f"the network has {self.model.in_channels} inputs for {len(self.spec.bands)} bands")
+        if self.model.classes != output_channels(len(self.classes)):
+            raise ValueError(f"the network has {self.model.classes} outputs for {len(self.classes)} classes")
+        return self
+
+
+def read_model_config(config: object) -> ModelConfig:
+    """A config of this or an older program, checked. Raises UserError saying what is missing or wrong."""
+    if not isinstance(config, Mapping):
+        raise UserError("its config is not a table.")
+    facts = dict(config)
+    if is_legacy(facts):
+        facts = {**_legacy_facts(facts), **{k: v for k, v in facts.items() if k != "classes"}}
+        facts["spec"] = legacy_specification(config)
+    else:
+        facts["spec"] = InputSpecification.from_config(facts)
+    try:
+        return ModelConfig.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"its config is wrong{f' at {place}' if place else ''}: {first['msg'].removeprefix('Value error, ')}."
+        ) from None
+
+
+def _legacy_facts(config: Mapping[str, Any]) -> dict[str, Any]:
+    model = config.get("model")
+    channels = model.get("classes", 1) if isinstance(model, Mapping) else 1
+    names = ["background", "positive"] if channels == 1 else [f"class {i}" for i in range(int(channels))]
+    return {
+        "classes": names,
+        "patch_size": LEGACY_PATCH_SIZE,
+        "ignore_index": LEGACY_IGNORE_INDEX,
+        "threshold": 0.5,
+    }

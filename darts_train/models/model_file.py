@@ -1,0 +1,160 @@
+"""Model files: a network's weights and everything needed to use it, read without trusting the file.
+
+A file is `torch.save({"config": …, "statedict": …})`; a Lightning checkpoint says the same in
+`hyper_parameters["config"]` and `state_dict`. Both are read with `weights_only=True`, which builds tensors and plain
+values and nothing else: a file that wants to run code is refused, never unpickled.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from darts_train.base.errors import UserError, listing
+from darts_train.base.files import atomic_path, require_file
+from darts_train.models.factory import check_names, create_from_arguments
+from darts_train.models.input_spec import InputSpecification
+from darts_train.models.model_config import ModelConfig, make_model_config, read_model_config
+
+__all__ = ["LoadedModel", "load_lightning_checkpoint", "load_model_file", "make_model_config", "save_model_file"]
+
+StateDict = dict[str, torch.Tensor]
+NETWORK_PREFIX = "model."  # where the training module keeps the network
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready for use, and what its file says of it.
+
+    `network` is on the CPU, in evaluation mode, float32, and returns logits: 1 channel for two classes, else one
+    per class. `classes` names the background first. `config` is the dictionary as it was in the file.
+    """
+
+    network: nn.Module
+    spec: InputSpecification
+    classes: tuple[str, ...]
+    threshold: float
+    patch_size: int
+    config: dict[str, Any]
+
+    @property
+    def arch(self) -> str:
+        """Name of the architecture."""
+        return str(self.config["model"].get("arch", "Unet"))
+
+    @property
+    def encoder(self) -> str:
+        """Name of the encoder."""
+        return str(self.config["model"]["encoder_name"])
+
+
+def save_model_file(path: Path, config: Mapping[str, Any], state_dict: Mapping[str, torch.Tensor]) -> None:
+    """Write a model file atomically, replacing what was there; tensors go to the CPU first."""
+    weights = {name: tensor.detach().to("cpu") for name, tensor in state_dict.items()}
+    with atomic_path(path) as temporary:
+        torch.save({"config": dict(config), "statedict": weights}, temporary)
+
+
+def load_model_file(path: Path) -> LoadedModel:
+    """Read a model file, or the checkpoint of a run.
+
+    Raises UserError naming the file where it is missing, cut off, of another program, or would run code.
+    """
+    content = _read(path)
+    if "state_dict" in content:
+        return _assemble(path, *_lightning_parts(path, content))
+    return _assemble(path, content.get("config"), content.get("statedict"))
+
+
+def load_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], StateDict]:
+    """The config of a Lightning checkpoint and the weights of its network, without the prefix `model.`.
+
+    Raises UserError naming the file as `load_model_file`, and where it is not a checkpoint of a training run.
+    """
+    content = _read(path)
+    if "state_dict" not in content:
+        kind = "a model file already" if "statedict" in content else "not a checkpoint of a training run"
+        raise UserError(f"{path} is {kind}; give a checkpoint such as checkpoints/best.ckpt of a run.")
+    return _lightning_parts(path, content)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    require_file(path, "model file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise UserError(f"{path} cannot be read; check its permissions.") from None
+    except Exception as error:  # bytes from outside: whatever the unpickler makes of them
+        if "GLOBAL" in str(error):  # torch names what the pickle wanted to import
+            raise UserError(f"{path} holds objects beyond tensors and plain values; it was not unpickled.") from error
+        raise UserError(f"{path} is cut off or is no model file.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a model file: it holds a {type(content).__name__}, not config and statedict.")
+    return content
+
+
+def _lightning_parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any], StateDict]:
+    hyper_parameters = content.get("hyper_parameters")
+    config = hyper_parameters.get("config") if isinstance(hyper_parameters, Mapping) else None
+    state_dict = content["state_dict"]
+    if not isinstance(config, Mapping) or not isinstance(state_dict, Mapping):
+        raise UserError(f"{path} is not a checkpoint of a training run: hyper_parameters.config is missing.")
+    network = {
+        name.removeprefix(NETWORK_PREFIX): tensor
+        for name, tensor in state_dict.items()
+        if isinstance(name, str) and name.startswith(NETWORK_PREFIX)
+    }
+    if not network:
+        raise UserError(f"{path} holds no weights of a network (names that start with {NETWORK_PREFIX}).")
+    return dict(config), network
+
+
+def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
+    if not isinstance(state_dict, Mapping) or not all(torch.is_tensor(tensor) for tensor in state_dict.values()):
+        raise UserError(f"{path} is not a model file: it has no config and statedict.")
+    try:
+        facts = read_model_config(config)
+        network = network_from_config(facts)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    _load_weights(path, network, state_dict)
+    return LoadedModel(
+        network.eval(), facts.spec, facts.classes, facts.threshold, facts.patch_size, dict(config)  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def network_from_config(facts: ModelConfig) -> nn.Module:
+    """The network that a config describes, with random weights. Raises UserError for names that do not exist."""
+    arguments = facts.model
+    check_names(arguments.arch, arguments.encoder_name)
+    return create_from_arguments(
+        arguments.arch, arguments.encoder_name, None, arguments.in_channels, arguments.classes, **arguments.further()
+    )
+
+
+def _load_weights(path: Path, network: nn.Module, state_dict: Mapping[str, torch.Tensor]) -> None:
+    """Strictly: every weight, no other, each of its shape, all of them finite."""
+    expected = network.state_dict()
+    missing, further = sorted(expected.keys() - state_dict.keys()), sorted(state_dict.keys() - expected.keys())
+    if missing or further:
+        what = f"lacks {listing(missing, 2)}" if missing else f"has {listing(further, 2)} beyond the network's"
+        raise UserError(f"{path}: its weights do not fit its config; it {what}.")
+    try:
+        network.load_state_dict(dict(state_dict))
+    except RuntimeError as error:
+        raise UserError(f"{path}: its weights do not fit its config: {str(error).splitlines()[-1].strip()}") from None
+    bad = [name for name in _numbers_of(network) if not torch.isfinite(state_dict[name]).all()]
+    if bad:
+        raise UserError(f"{path}: weights {listing(bad, 2)} are not finite; the training of this network failed.")
+
+
+def _numbers_of(network: nn.Module) -> list[str]:
+    """Names of the parameters and running statistics; other buffers may hold infinities (masks of attention)."""
+    names = [name for name, _ in network.named_parameters()]
+    return names + [name for name, _ in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
