@@ -20,7 +20,7 @@ from darts_train.dataset import layout
 from darts_train.dataset.identity import header_hash, manifest_hash
 from darts_train.dataset.metadata import read_metadata
 from darts_train.dataset.set_config import SetConfig
-from darts_train.dataset.store import PatchArray, check_arrays, chunk_path, open_arrays, read_patch
+from darts_train.dataset.store import DAMAGE, PatchArray, check_arrays, chunk_path, open_arrays, read_patch
 from darts_train.raster.band import Band
 
 
@@ -120,7 +120,7 @@ class TrainData:
             raise UserError(f"{place}: patch {index} is missing; make the set anew.")
         try:
             return read_patch(array, index, bands)
-        except (ValueError, RuntimeError, OSError) as error:
+        except DAMAGE as error:
             raise UserError(f"{place}: patch {index} is damaged ({error}); make the set anew.") from None
 
 

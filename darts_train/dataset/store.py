@@ -1,5 +1,6 @@
 """data.zarr for readers: opening it, checking that its parts fit, finding the file of a patch."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from darts_train.dataset.layout import CONFIG, DATA
 from darts_train.dataset.set_config import SetConfig
 
 PatchArray = zarr.Array[Any]
+# what a damaged chunk raises: the checksum, Blosc and zstd, the file system, gzip
+DAMAGE = (ValueError, RuntimeError, OSError, EOFError, zlib.error)
 
 
 def open_arrays(root: Path) -> tuple[PatchArray, PatchArray]:
@@ -53,8 +56,7 @@ def chunk_path(root: Path, name: str, array: PatchArray, index: int) -> Path:
 def read_patch(array: PatchArray, index: int, bands: tuple[int, ...] | None = None) -> np.ndarray:
     """One patch as stored, C-contiguous: [h, w] of y, or the given bands [b, h, w] of x (None: all).
 
-    Where chunks hold single bands, only the wanted ones are read. Raises what zarr raises on a damaged chunk
-    (ValueError from the checksum, RuntimeError from Blosc) and OSError.
+    Where chunks hold single bands, only the wanted ones are read. Raises one of `DAMAGE` where a chunk is damaged.
     """
     if bands is None or bands == tuple(range(array.shape[1])):
         return np.asarray(array[index])

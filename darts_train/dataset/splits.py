@@ -1,0 +1,141 @@
+"""Which patches train, validate and test. A pure function of metadata.parquet and the split options.
+
+First the test part is cut off (`data_split_method`), then the rest is folded (`fold_method`, see `folds.py`).
+Nothing is stored with the data: every run makes its split again, and writes it beside its results.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from darts_train.base.errors import UserError, listing, nearest
+from darts_train.base.hashes import hash_json
+from darts_train.base.log import logger
+from darts_train.dataset.folds import RANDOM_STATE, fold_positions
+from darts_train.options.learning import Split
+
+RANDOM_TRIES = 100
+PARTS = ("train", "val", "test")
+_COLUMNS = {"region": "region", "sample": "sample_id"}
+_log = logger("dataset")
+
+
+@dataclass(frozen=True, eq=False)
+class SplitIndices:
+    """Indices of patches (of metadata rows, of x and y), int64 and ascending.
+
+    `train` and `val` share no patch unless `fold_method` is None, and neither does `test` with them unless
+    `data_split_method` is None.
+    """
+
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+    @property
+    def hash(self) -> str:
+        """Hash of the three parts; equal exactly where all three are."""
+        return hash_json({part: getattr(self, part).tolist() for part in PARTS})
+
+    def table(self, metadata: pd.DataFrame) -> pd.DataFrame:
+        """One row per patch of the set: sample_id, region, empty, and a bool column per part.
+
+        Patches that a subsample left out are False in all three.
+        """
+        table = metadata[["sample_id", "region", "empty"]].copy()
+        for part in PARTS:
+            table[part] = np.isin(metadata.index.to_numpy(), getattr(self, part))
+        return table
+
+    def summary(self) -> str:
+        """One line for the terminal."""
+        return f"{len(self.train)} patches train, {len(self.val)} validate, {len(self.test)} test"
+
+
+def make_split(metadata: pd.DataFrame, split: Split, fold: int = 0) -> SplitIndices:
+    """Split the patches of a set.
+
+    Args:
+        metadata: `TrainData.metadata`; its index is the index of the patch, columns sample_id, region and empty.
+        split: the options.
+        fold: which fold validates, from 0.
+
+    Raises:
+        UserError: there are too few patches, regions or positives for what is asked, a region or sample is unknown,
+            a fraction is not between 0 and 1, or a part would be empty.
+    """
+    rows = _subsample(metadata, split.subsample)
+    rest, test = _cut_test(metadata, rows, split)
+    train, val = fold_positions(rest, split.fold_method, split.total_folds, fold)
+    return SplitIndices(
+        train=_sorted_index(rest.iloc[train]), val=_sorted_index(rest.iloc[val]), test=_sorted_index(test)
+    )
+
+
+def _subsample(metadata: pd.DataFrame, count: int | None) -> pd.DataFrame:
+    if count is None:
+        return metadata
+    if count > len(metadata):
+        raise UserError(f"--subsample: {count} patches of {len(metadata)} in the set; the largest is {len(metadata)}.")
+    return metadata.sample(n=count, random_state=RANDOM_STATE)
+
+
+def _cut_test(metadata: pd.DataFrame, rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows that are left for training, and rows of the test part."""
+    method = split.data_split_method
+    if method is None:
+        return rows, rows
+    if not split.data_split_by:
+        what = "a fraction" if method == "random" else "names"
+        raise UserError(f"--data-split-method {method} needs {what} in --data-split-by.")
+    if method == "random":
+        test = _random_test(rows, split.data_split_by)
+    else:
+        test = _named_test(metadata, rows, _COLUMNS[method], split.data_split_by)
+    rest = rows[~rows.index.isin(test.index)]
+    if not len(test) or not len(rest):
+        raise UserError(
+            f"--data-split-by: of {len(rows)} patches {len(test)} would test and {len(rest)} train; neither may be 0."
+        )
+    return rest, test
+
+
+def _random_test(rows: pd.DataFrame, given: tuple[str, ...]) -> pd.DataFrame:
+    """A random part for testing, with seed 42, 43, … until a positive patch is in it.
+
+    A test part without one measures nothing. Where no positive comes in a hundred draws the first is taken.
+    """
+    fraction = _fraction(given)
+    draws = (rows.sample(frac=fraction, random_state=RANDOM_STATE + k) for k in range(RANDOM_TRIES))
+    for test in draws:
+        if not test["empty"].all() or not len(test):
+            return test
+    _log.warning(
+        "no positive patch in the test part after %d draws (%d positives in all).", RANDOM_TRIES, (~rows["empty"]).sum()
+    )
+    return rows.sample(frac=fraction, random_state=RANDOM_STATE)
+
+
+def _fraction(given: tuple[str, ...]) -> float:
+    try:
+        (text,) = given
+        fraction = float(text)
+    except ValueError:
+        fraction = float("nan")
+    if not 0 < fraction < 1:
+        raise UserError(f"--data-split-by: {listing(given)} is not one fraction (of the test part) between 0 and 1.")
+    return fraction
+
+
+def _named_test(metadata: pd.DataFrame, rows: pd.DataFrame, column: str, names: tuple[str, ...]) -> pd.DataFrame:
+    known = sorted(metadata[column].unique())
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        close = nearest(unknown[0], known) or f"; there are {listing(known)}"
+        raise UserError(f"--data-split-by: no {column} {listing(unknown)} in the set{close}.")
+    return rows[rows[column].isin(names)]
+
+
+def _sorted_index(rows: pd.DataFrame) -> np.ndarray:
+    return np.sort(rows.index.to_numpy(np.int64))
