@@ -1,0 +1,140 @@
+"""Everything about a run that can be wrong is found here, before the first epoch and before a file is written."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from darts_train.base.errors import UserError
+from darts_train.base.files import require_file
+from darts_train.base.hashes import hash_file, hash_json
+from darts_train.dataset.reader import TrainData
+from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.models.factory import check_names, check_patch_size
+from darts_train.models.input_spec import InputSpecification
+from darts_train.models.model_file import make_model_config
+from darts_train.models.torch_device import torch_device
+from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
+from darts_train.training.checkpoint import read_checkpoint
+
+# Options of Training that change what is learned; the others change how fast, or what is written beside it.
+DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedRun:
+    """Checked settings of a run, and what was opened to check them."""
+
+    data: TrainData
+    indices: SplitIndices
+    device: torch.device
+    config: dict[str, Any]  # of the model, as in its file
+
+
+def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, device: Device, fold: int) -> PreparedRun:
+    """Open the set, split it, and check that this network can learn from it here.
+
+    Raises:
+        UserError: the set is damaged, a band, region, architecture, encoder or device does not exist, the split or the
+            fold is impossible, a part is empty, or the network does not take patches of this size.
+    """
+    where = torch_device(device.device)
+    check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
+    opened = TrainData.open(data.train_data_dir, data.bands)
+    indices = make_split(opened.metadata, split, fold)
+    for part in ("train", "val"):
+        if not len(getattr(indices, part)):
+            raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
+    patch_size = opened.config.patch_size
+    check_patch_size(hyperparameters.model_arch, hyperparameters.model_encoder, patch_size)
+    config = make_model_config(
+        hyperparameters.model_arch,
+        hyperparameters.model_encoder,
+        hyperparameters.model_encoder_weights,
+        InputSpecification.from_set(opened.bands, data.optical_range, data.nodata_fill),
+        opened.config.classes,
+        patch_size,
+        opened.config.ignore_index,
+    )
+    return PreparedRun(opened, indices, where, config)
+
+
+def validate_run_settings(
+    data: Data, split: Split, hyperparameters: Hyperparameters, device: Device, fold: int
+) -> None:
+    """Raise UserError where a run with these settings could not start. See `prepare_run`."""
+    prepare_run(data, split, hyperparameters, device, fold)
+
+
+def run_fingerprint(
+    prepared: PreparedRun,
+    hyperparameters: Hyperparameters,
+    training: Training,
+    fold: int,
+    seed: int,
+    start: Path | None = None,
+) -> str:
+    """Hash of everything that decides a run's result: two runs with the same one give the same network.
+
+    `start` is a checkpoint that the run begins with; its content counts, not its name. Not in the hash: where the
+    data lie, the device, readers, figures, trackers.
+    """
+    return hash_json(
+        {
+            "data": prepared.data.data_hash,
+            "split": prepared.indices.hash,
+            "model": prepared.config,
+            "hyperparameters": asdict(hyperparameters),
+            "training": {name: getattr(training, name) for name in DECISIVE},
+            "fold": fold,
+            "seed": seed,
+            "start": hash_file(start) if start else None,
+        }
+    )
+
+
+def check_start(
+    prepared: PreparedRun, training: Training, continue_from: Path | None, weights_from: Path | None
+) -> Path | None:
+    """The checkpoint a run begins with, None where it begins from nothing.
+
+    Raises UserError where both are given, a file is missing, or a checkpoint to be continued is of another network or
+    has all its epochs behind it.
+    """
+    if continue_from and weights_from:
+        raise UserError("--continue-from-checkpoint and --weights-from-checkpoint exclude each other; give one.")
+    if weights_from:
+        return require_file(weights_from, "--weights-from-checkpoint")
+    if not continue_from:
+        return None
+    path = require_file(continue_from, "--continue-from-checkpoint")
+    content = read_checkpoint(path)
+    theirs = content.get("hyper_parameters", {}).get("config", {})
+    other = [key for key in ("model", "bands", "ranges", "classes") if _plain(theirs.get(key)) != _plain(prepared.config[key])]
+    if other:
+        raise UserError(
+            f"--continue-from-checkpoint: {path} was trained with another {other[0]}: {theirs.get(other[0])}; "
+            "use the same settings, or --weights-from-checkpoint."
+        )
+    done = int(content["epoch"]) + 1
+    if done >= training.max_epochs:
+        raise UserError(
+            f"--continue-from-checkpoint: {path} has {done} epochs behind it; --max-epochs must be more than that."
+        )
+    return path
+
+
+def plain_settings(groups: Mapping[str, Any]) -> dict[str, Any]:
+    """Option groups as nested plain values for run.json: paths as text, tuples as lists."""
+    return {name: _plain(asdict(group)) for name, group in groups.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        # Pretrained encoder weights do not matter to a network whose weights are replaced.
+        return {str(key): _plain(item) for key, item in value.items() if key != "encoder_weights" or item}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,83 @@
+"""The settings of a run as one thing: taken together, varied by a search, compared with those of an earlier call."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from darts_train.base.errors import UserError, listing
+from darts_train.options.learning import Data, Hyperparameters, Split, Training
+
+GROUPS: dict[str, type[Any]] = {
+    "hyperparameters": Hyperparameters, "data": Data, "split": Split, "training": Training,
+}  # fmt: skip
+# A run gives the same numbers whatever these say, so a later call may change them.
+WITHOUT_EFFECT = frozenset(
+    {"train_data_dir", "log_every_n_steps", "plot_every_n_val_epochs", "save_top_k", "num_workers", "in_memory"}
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of: its data, their split, the network and its training."""
+
+    data: Data
+    split: Split
+    hyperparameters: Hyperparameters
+    training: Training
+
+    def replace(self, values: Mapping[str, Any]) -> "Settings":
+        """These settings with some fields, named as the options are, changed. Raises UserError beyond limits."""
+        groups = {}
+        for group, kind in GROUPS.items():
+            names = {field.name for field in dataclasses.fields(kind)} & set(values)
+            groups[group] = dataclasses.replace(getattr(self, group), **{name: values[name] for name in names})
+        return Settings(**groups)
+
+    def deciding(self) -> dict[str, Any]:
+        """All that decides a run's result but the data themselves, as plain values."""
+        fields = {name: getattr(getattr(self, group), name) for name, (group, _) in field_types().items()}
+        return {name: plain(value) for name, value in fields.items() if name not in WITHOUT_EFFECT}
+
+
+@cache
+def field_types() -> dict[str, tuple[str, Any]]:
+    """Every field of the settings by name: its group, and its type."""
+    found: dict[str, tuple[str, Any]] = {}
+    for group, kind in GROUPS.items():
+        hints = typing.get_type_hints(kind)
+        found |= {field.name: (group, hints[field.name]) for field in dataclasses.fields(kind)}
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: tuples become lists, paths text."""
+    if isinstance(value, Path):
+        return str(value)
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def require_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str) -> None:
+    """Check that an earlier call was made with the same settings.
+
+    Raises UserError saying which differ, for `what`, such as `cross-validation x`: results of different settings
+    must not meet under one name.
+    """
+    differing = [
+        f"{name} ({stored.get(name)!s:.60} there, {given.get(name)!s:.60} here)"
+        for name in sorted(stored.keys() | given.keys())
+        if stored.get(name) != given.get(name)
+    ]
+    if differing:
+        raise UserError(f"{what} was made with other settings: {listing(differing, 3)}; choose another name.")
+
+
+def accepted_types(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type alone."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
