@@ -104,6 +104,6 @@ def _check_rows(rows: pd.DataFrame, method: FoldMethod, folds: int) -> None:
 
 def _check_count(option: str, count: int, what: str, folds: int) -> None:
     if count < 2:
-        raise UserError(f"{option}: {count} {what} for --total-folds {folds}; it needs at least 2. Use another method.")
+        raise UserError(f"{option}: {count} of 2 {what} that it needs at least. Use another method.")
     if count < folds:
         raise UserError(f"{option}: {count} {what} for --total-folds {folds}; the largest that works is {count}.")

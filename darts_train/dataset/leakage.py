@@ -9,6 +9,7 @@ import pandas as pd
 from darts_train.base.log import logger
 
 _COLUMNS = ("sample_id", "x", "y")
+_NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 _log = logger("dataset")
 
 
@@ -29,18 +30,12 @@ def overlapping_patches(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, pa
     """
     if not set(_COLUMNS) <= set(metadata.columns) or metadata[["x", "y"]].isna().any(axis=None):
         return None
-    ours, theirs = (_cells(metadata.loc[part], patch_size) for part in (a, b))
-    theirs = theirs.drop_duplicates()
-    shared: set[int] = set()
-    for across in (-1, 0, 1):
-        for down in (-1, 0, 1):
-            moved = theirs.assign(column=theirs["column"] + across, row=theirs["row"] + down)
-            pairs = ours.reset_index().merge(moved, on=["sample_id", "column", "row"], suffixes=("", "_other"))
-            close = (pairs["x"] - pairs["x_other"]).abs().lt(patch_size) & (
-                (pairs["y"] - pairs["y_other"]).abs().lt(patch_size)
-            )
-            shared.update(pairs.loc[close, "index"])
-    return len(shared)
+    ours = _cells(metadata.loc[a], patch_size).reset_index()
+    theirs = _cells(metadata.loc[b], patch_size).drop_duplicates()
+    around = pd.concat([theirs.assign(column=theirs["column"] + i, row=theirs["row"] + j) for i, j in _NEIGHBOURS])
+    pairs = ours.merge(around, on=["sample_id", "column", "row"], suffixes=("", "_other"))
+    apart = pairs[["x", "y"]].to_numpy() - pairs[["x_other", "y_other"]].to_numpy()
+    return int(pairs.loc[(np.abs(apart) < patch_size).all(axis=1), "index"].nunique())
 
 
 def warn_leakage(
