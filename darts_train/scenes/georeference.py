@@ -47,7 +47,7 @@ def window_geometries(grid: Grid, windows: Sequence[Window]) -> list[bytes | Non
 
 
 def scene_outline(grid: Grid) -> Any:
-    """Outline of a whole grid, a shapely polygon in EPSG:4326 with points along its sides; None without georeference."""
+    """Outline of a whole grid: a shapely polygon in EPSG:4326, points along its sides; None without georeference."""
     along = np.arange(_OUTLINE_POINTS) / _OUTLINE_POINTS
     zeros, ones = np.zeros_like(along), np.ones_like(along)
     columns = np.concatenate([along, ones, 1 - along, zeros]) * grid.width

@@ -81,10 +81,10 @@ class RasterFile:
             raster, at no data and at NaN. Raises UserError where the file cannot be read.
         """
         inside = window.intersection(self.grid.extent)
-        dtype = np.result_type(*(self.dtypes[band] for band in bands))
+        dtype = np.result_type(*(self.dtypes[band] for band in bands)) if len(bands) else np.dtype(np.uint8)
         values = np.zeros((len(bands), window.height, window.width), dtype)
         valid = np.zeros(values.shape, bool)
-        if inside.width and inside.height and bands:
+        if inside.width and inside.height and len(bands):
             place = (slice(None), *inside.slices(window))
             values[place], valid[place] = self._read_inside(bands, inside, nodata)
         return values, valid
