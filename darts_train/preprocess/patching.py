@@ -1,0 +1,162 @@
+"""One tile: pixels, labels and masks of an area become encoded patches, and a row about each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from darts_train.dataset.schema import PatchRow
+from darts_train.features.stack import FeatureStack
+from darts_train.options.preprocessing import Patches
+from darts_train.preprocess.tiles import area_of
+from darts_train.raster.band import IGNORE_INDEX, Band
+from darts_train.raster.encoding import encode
+from darts_train.raster.masks import erode_valid
+from darts_train.raster.patches import Window
+from darts_train.scenes.georeference import window_geometries
+from darts_train.scenes.labels import Labels
+from darts_train.scenes.scene import HIGH_QUALITY, INVALID, Scene
+
+DROP_REASONS = ("too few labelled pixels", "a band without data", "no foreground pixel", "pixels without data")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scene with its labels.
+
+    `source` is what the rows say where it came from; `files` are those that decide its pixels and labels.
+    """
+
+    scene: Scene
+    labels: Labels
+    source: str
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How areas become patches: bands, encodings, cutting, filters, and the pixels by which the valid area shrinks."""
+
+    stack: FeatureStack
+    bands: tuple[Band, ...]
+    patches: Patches
+    erosion: int
+
+
+@dataclass(frozen=True)
+class CutTile:
+    """The patches of a tile that were kept.
+
+    x uint16 [n, c, P, P] and y uint8 [n, P, P]; `kept` [n] are their positions among the windows of the tile;
+    `clipped` [c] counts values that no code could say, `dropped` [4] patches by DROP_REASONS.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    kept: np.ndarray
+    clipped: np.ndarray
+    dropped: np.ndarray
+
+
+def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
+    """Read and compute the area of the windows once, cut it, drop what the filters say, and encode the rest.
+
+    Raises UserError where a file cannot be read.
+    """
+    area = area_of(windows)
+    values, classes = _area(sample, area, recipe)
+    inside = _inside(sample.scene, area)
+    size = recipe.patches.patch_size
+    xs, ys, kept = [], [], []
+    clipped, dropped = np.zeros(len(recipe.bands), np.int64), np.zeros(len(DROP_REASONS), np.int64)
+    for i, window in enumerate(windows):
+        rows, columns = window.slices(area)
+        x, y = values[:, rows, columns], classes[rows, columns]
+        reason = reason_to_drop(x, y, inside[rows, columns], recipe.patches)
+        if reason is not None:
+            dropped[reason] += 1
+            continue
+        codes, beyond = encode(x, recipe.bands)
+        xs.append(codes)
+        ys.append(y.copy())
+        kept.append(i)
+        clipped += beyond
+    x_all = np.stack(xs) if xs else np.empty((0, len(recipe.bands), size, size), np.uint16)
+    y_all = np.stack(ys) if ys else np.empty((0, size, size), np.uint8)
+    return CutTile(x_all, y_all, np.array(kept, np.int64), clipped, dropped)
+
+
+def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Values float32 [c, h, w] and classes uint8 [h, w] of an area, masked.
+
+    Values are NaN where the quality is 0. Classes are IGNORE_INDEX where the quality is not 2 or the eroded mask
+    says so, and where any band has no data.
+    """
+    halo = recipe.erosion
+    quality = sample.scene.quality(area.grown(halo))
+    here = area.slices(area.grown(halo))
+    trusted = erode_valid(quality == HIGH_QUALITY, halo)[here]
+    values = recipe.stack.compute(sample.scene, area)
+    values[:, quality[here] == INVALID] = np.nan
+    classes = sample.labels.read(area)
+    classes[~trusted | np.isnan(values).any(axis=0)] = IGNORE_INDEX
+    return values, classes
+
+
+def _inside(scene: Scene, area: Window) -> np.ndarray:
+    inside = np.zeros((area.height, area.width), bool)
+    inside[area.intersection(scene.grid.extent).slices(area)] = True
+    return inside
+
+
+def reason_to_drop(x: np.ndarray, y: np.ndarray, inside: np.ndarray, patches: Patches) -> int | None:
+    """Why a patch is dropped, as a position in DROP_REASONS; None where it is kept.
+
+    Args:
+        x: values float [c, P, P], NaN where there is no data.
+        y: classes uint8 [P, P], IGNORE_INDEX where unlabelled.
+        inside: bool [P, P], pixels of the scene; those that pad a scene smaller than a patch are no reason to drop it.
+        patches: the limits.
+    """
+    labelled = y != IGNORE_INDEX
+    missing = np.isnan(x)
+    if labelled.mean() < patches.min_valid_fraction:
+        return 0
+    if missing.all(axis=(1, 2)).any():
+        return 1
+    if patches.exclude_nopositive and not (labelled & (y > 0)).any():
+        return 2
+    if patches.exclude_nan and missing[:, inside].any():
+        return 3
+    return None
+
+
+def patch_rows(
+    sample: Sample, windows: Sequence[Window], tile: CutTile, first: int, class_count: int
+) -> list[PatchRow]:
+    """Rows of the kept patches. `first` is the patch_id of the first one; shares are of all pixels of a patch."""
+    scene = sample.scene
+    chosen = [windows[i] for i in tile.kept]
+    geometries = window_geometries(scene.grid, chosen)
+    rows = []
+    for i, (window, geometry, y) in enumerate(zip(chosen, geometries, tile.y, strict=True)):
+        shares = np.bincount(y.ravel(), minlength=IGNORE_INDEX + 1)[:class_count] / y.size
+        rows.append(
+            PatchRow(
+                patch_id=first + i,
+                sample_id=scene.scene_id,
+                region=scene.region,
+                group=scene.group,
+                empty=not shares[1:].any(),
+                x=window.x,
+                y=window.y,
+                valid_fraction=float(shares.sum()),
+                positive_fraction=float(shares[1:].sum()),
+                class_fractions=[float(share) for share in shares],
+                geometry=geometry,
+                source=sample.source,
+                date=scene.date,
+            )
+        )
+    return rows

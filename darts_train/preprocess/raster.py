@@ -1,0 +1,124 @@
+"""Train data from pairs of an image and its labels: the command preprocess-raster-train-data."""
+
+from collections.abc import Mapping, Sequence
+
+from darts_train.base.errors import UserError, listing
+from darts_train.base.files import require_writable
+from darts_train.base.log import logger
+from darts_train.dataset.set_config import SetConfig
+from darts_train.features.stack import FeatureStack
+from darts_train.options.preprocessing import Output, Patches, Raster
+from darts_train.preprocess.pairs import Pair, find_pairs
+from darts_train.preprocess.patching import Recipe, Sample
+from darts_train.preprocess.pipeline import Job, check_usable, left_out, plain_settings, run
+from darts_train.preprocess.set_bands import earlier_config, set_bands
+from darts_train.preprocess.summary import PreprocessSummary
+from darts_train.raster.patches import patch_starts
+from darts_train.scenes.class_values import parse_remap
+from darts_train.scenes.labels import Labels, PolygonLabels, RasterLabels, check_label_raster, polygons_on
+from darts_train.scenes.polygons import VECTOR_SUFFIXES, class_indices, read_polygons
+from darts_train.scenes.raster_file import RasterFile
+from darts_train.scenes.raster_scene import RasterScene
+
+COMMAND = "preprocess-raster-train-data"
+_log = logger("preprocess")
+
+
+def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patches) -> PreprocessSummary:
+    """Cut pairs of an image and its labels into a train data directory.
+
+    Labels are rasters on the image's pixels, or polygons anywhere on the earth. Called again with the same settings, it
+    adds what is missing.
+
+    Raises:
+        UserError: before anything is written where a file is missing, cannot be read or does not fit, a label value
+            stands for no class, a band is not there, or the directory has other settings; later where a file turns out
+            to be damaged half way (what was committed stays).
+    """
+    patch_starts(patches.patch_size, patches.patch_size, patches.overlap)  # overlap below patch size
+    require_writable(output.train_data_dir, "--train-data-dir")
+    _check_classes(raster)
+    pairs = find_pairs(raster)
+    samples = [_sample(pair, raster) for pair in pairs if pair.label is not None]
+    _check_values(samples, raster)
+    unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in pairs if pair.label is None]
+    check_usable(samples, unlabelled)
+    scenes = [sample.scene for sample in samples]
+    stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
+    bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
+    config = SetConfig(
+        bands=bands,
+        patch_size=patches.patch_size,
+        classes=raster.classes,
+        command=COMMAND,
+        settings=plain_settings(raster, patches),
+    )
+    return run(Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output))
+
+
+def _check_classes(raster: Raster) -> None:
+    if not 2 <= len(set(raster.classes)) == len(raster.classes) <= 255:
+        raise UserError("--classes: name the background and at least one other, each once.")
+    parse_remap(raster.remap, len(raster.classes))
+
+
+def _sample(pair: Pair, raster: Raster) -> Sample:
+    assert pair.label is not None
+    scene = RasterScene.open(
+        pair.image,
+        raster.band_names,
+        raster.scale,
+        raster.offset,
+        raster.nodata,
+        pair.sample_id,
+        pair.region,
+        pair.group,
+        pair.date,
+    )
+    vector = pair.label.suffix.lower() in VECTOR_SUFFIXES
+    labels = _polygon_labels(pair, scene, raster) if vector else _raster_labels(pair, scene, raster)
+    return Sample(scene, labels, pair.source, (pair.image, pair.label))
+
+
+def _raster_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
+    assert pair.label is not None
+    file = RasterFile.open(pair.label)
+    check_label_raster(scene.file, file)
+    mapping = parse_remap(raster.remap, len(raster.classes))
+    nodata = file.nodata[0]
+    if raster.remap is None and nodata in mapping:
+        _log.warning(
+            "%s says that %g is no data, so it is ignored; name it in --remap to make it a class", file.path, nodata
+        )
+    return RasterLabels(file, mapping, mapping_first=raster.remap is not None)
+
+
+def _polygon_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
+    assert pair.label is not None
+    polygons = read_polygons(pair.label, raster.class_column)
+    if polygons.mended or polygons.dropped:
+        _log.warning("%s: %d invalid polygons mended, %d empty left out", pair.label, polygons.mended, polygons.dropped)
+    classes = class_indices(polygons, raster.classes, raster.class_column)
+    geometries = polygons_on(scene.grid, polygons.geometries, polygons.crs, polygons.source)
+    return PolygonLabels(scene.grid, geometries, classes)
+
+
+def _check_values(samples: Sequence[Sample], raster: Raster) -> None:
+    """Raise UserError, with values and counts, where label rasters hold what stands for no class."""
+    totals: dict[float, int] = {}
+    first: dict[float, str] = {}
+    for sample in samples:
+        if isinstance(sample.labels, RasterLabels):
+            for value, pixels in sample.labels.census().items():
+                totals[value] = totals.get(value, 0) + pixels
+                first.setdefault(value, str(sample.labels.file.path))
+    if not totals:
+        return
+    values = [f"{value:g} ({totals[value]} pixels, {first[value]})" for value in sorted(totals)]
+    raise UserError(f"Label values that stand for no class: {listing(values, 4)}. {_how_to_map(raster, totals)}")
+
+
+def _how_to_map(raster: Raster, totals: Mapping[float, int]) -> str:
+    if len(totals) > 20:
+        return "So many values look like a picture rather than labels."
+    return f"Classes are 0 to {len(raster.classes) - 1}; say with --remap what these values are (-100: ignore)."
