@@ -113,13 +113,14 @@ def create_from_arguments(
 
 @functools.lru_cache(maxsize=8)
 def _shape_network(arch: str, encoder: str) -> nn.Module:
-    """The network without its weights' memory, for questions about shapes."""
+    """The network without its weights' memory, for questions about shapes. Draws no random number of the caller's."""
     check_names(arch, encoder)
-    try:
-        with torch.device("meta"):
-            return create_from_arguments(arch, encoder, None, 3, 1).eval()
-    except RuntimeError:  # encoders that read a number off a tensor while they are built (mit_b…)
-        return create_from_arguments(arch, encoder, None, 3, 1).eval().to("meta")
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return create_from_arguments(arch, encoder, None, 3, 1).eval()
+        except RuntimeError:  # encoders that read a number off a tensor while they are built (mit_b0 and its kin)
+            return create_from_arguments(arch, encoder, None, 3, 1).eval().to("meta")
 
 
 def stride(arch: str, encoder: str) -> int:

@@ -16,6 +16,7 @@ from darts_train.models.legacy import is_legacy, legacy_specification
 
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
+SOURCE_SETTINGS = ("scale", "offset", "tpi_outer_radius", "tpi_inner_radius")
 FURTHER_ARGUMENTS = {"encoder_depth", "encoder_output_stride", "upsampling", "psp_out_channels", "psp_use_batchnorm"}
 
 
@@ -28,11 +29,14 @@ def make_model_config(
     patch_size: int,
     ignore_index: int,
     threshold: float = 0.5,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The config of a network with these settings, plain values only.
 
     `model` holds the arguments of `smp.create_model`; `classes` names them all, the background first; `threshold`
-    is the probability from which a pixel is positive where there are two classes. Raises UserError below two classes.
+    is the probability from which a pixel is positive where there are two classes. `settings` are those of the train
+    data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept under `source`, so
+    that a map is made of the same bands. Raises UserError below two classes.
     """
     return {
         "model_framework": "smp",
@@ -49,6 +53,9 @@ def make_model_config(
         "classes": [str(name) for name in classes],
         "ignore_index": int(ignore_index),
         "threshold": float(threshold),
+        "source": {
+            key: float((settings or {})[key]) for key in SOURCE_SETTINGS if (settings or {}).get(key) is not None
+        },
     }
 
 
@@ -90,6 +97,7 @@ class ModelConfig(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     ignore_index: int = Field(ge=0, le=255)
     threshold: float = Field(gt=0, le=1)
+    source: dict[str, float] = {}
 
     @model_validator(mode="after")
     def _agree(self) -> "ModelConfig":
