@@ -47,7 +47,7 @@ def with_classes(picture: NDArray[np.uint8], classes: NDArray[np.uint8], ignore_
 def agreement(picture: NDArray[np.uint8], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture in grey, with what was found, missed and wrongly found in the colours of AGREEMENT."""
     grey = picture.astype(np.float32).mean(axis=-1, keepdims=True)
-    result = np.rint(np.broadcast_to(0.5 * grey + 64.0, picture.shape)).astype(np.uint8)
+    result: NDArray[np.uint8] = np.rint(np.broadcast_to(0.5 * grey + 64.0, picture.shape)).astype(np.uint8)
     for name, place in (("found", truth & found), ("missed", truth & ~found), ("false alarm", ~truth & found)):
         result[place] = AGREEMENT[name]
     return result
