@@ -15,7 +15,7 @@ from darts_train.raster.patches import Window
 from darts_train.scenes.raster_file import RasterFile
 
 SAMPLE_SIDE = 128  # pixels, of one look
-SAMPLE_LOOKS = 4  # looks along an axis: the cost does not grow with the raster
+SAMPLE_LOOKS = 3  # looks along an axis: the cost does not grow with the raster
 _AGREE = 0.99  # share of pixels that must lie within what the catalogue can say
 _ROOM = 0.1  # of the measured span, kept free on both sides for pixels that were not looked at
 _SIGNED_SHIFT = 32768  # counts; makes int16 codes start at 0
