@@ -7,6 +7,7 @@
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from darts_train.artifacts.names import ID_ALPHABET, ID_LENGTH
@@ -14,6 +15,17 @@ from darts_train.artifacts.names import ID_ALPHABET, ID_LENGTH
 RUNS = "_runs"
 CROSS_VALIDATIONS = "_cross_validations"
 RUN_DIRECTORY = re.compile(rf"(?P<name>.+)-(?P<id>[{ID_ALPHABET}]{{{ID_LENGTH}}})")
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """Where a run lies, what it is called, and what it is a part of."""
+
+    directory: Path
+    run_name: str
+    run_id: str
+    cv_name: str | None = None
+    tune_name: str | None = None
 
 
 def run_directory(parent: Path, run_name: str, run_id: str) -> Path:

@@ -64,7 +64,8 @@ class Leases:
     def renew(self, lease: Lease, patience: float = WORKING_PATIENCE) -> bool:
         """Extend a lease; False where it has changed hands. One that ran out, but that nobody took, is still ours."""
         statement = f"update darts_lease set until = {self._now} + :seconds where {_MINE}"
-        return self._do(statement, _rows, patience, trial=lease.trial, epoch=lease.epoch, owner=lease.owner) == 1
+        rows = self._do(statement, _rows, patience, trial=lease.trial, epoch=lease.epoch, owner=lease.owner)
+        return bool(rows == 1)
 
     def release(self, lease: Lease) -> None:
         """Let go of a lease, if it is still ours; the row stays, so that epochs never repeat."""

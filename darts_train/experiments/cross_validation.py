@@ -1,0 +1,229 @@
+"""One configuration, scored: every seed on every fold, a table of the runs, one number.
+
+Called again under the same name it goes on: each run finds its own directory, is returned as it is where it
+finished, and is resumed where it did not. cv.json keeps the settings, so that two of them never meet in one score.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from darts_train.artifacts import names, tree
+from darts_train.artifacts.run_infos import RunRow, run_infos, write_run_infos
+from darts_train.base.errors import UserError
+from darts_train.base.files import require_writable, write_json
+from darts_train.base.log import logger
+from darts_train.experiments.alone import alone_in
+from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
+from darts_train.experiments.settings import Settings, require_same
+from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.searching import CrossValidation, Repeats, Scoring
+
+if TYPE_CHECKING:
+    from darts_train.experiments.run import RunResult
+
+CV_FILE = "cv.json"
+Execute = Callable[..., "RunResult"]  # run.execute_run, or what stands for it in tests
+_log = logger("experiments")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cross-validation is made of."""
+
+    name: str
+    directory: Path
+    settings: Settings
+    folds: int
+    seeds: tuple[int, ...]
+    rule: ScoringRule
+    data_hash: str
+    tune_name: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """All that decides the score, as plain values."""
+        return self.settings.deciding() | {
+            "n_folds": self.folds,
+            "seeds": list(self.seeds),
+            "scoring_metric": [str(metric) for metric in self.rule.metrics],
+            "multi_score_strategy": self.rule.strategy,
+            "data_hash": self.data_hash,
+        }
+
+
+@dataclass(frozen=True)
+class CrossValidationResult:
+    """A cross-validation. `score` is NaN where it is not complete: a run failed."""
+
+    name: str
+    directory: Path
+    score: float
+    score_is_unstable: bool
+    complete: bool
+    infos: pd.DataFrame
+
+    def summary(self) -> str:
+        """A few plain lines."""
+        failed = self.infos[self.infos["status"] == "failed"]
+        lines = [f"cross-validation {self.name}: {len(self.infos)} runs, {self.infos['duration'].sum():.0f} s"]
+        if self.complete:
+            unstable = f" (unstable: {int(self.infos['is_unstable'].sum())} runs)" if self.score_is_unstable else ""
+            lines.append(f"score {self.score:.4f}{unstable}")
+        else:
+            lines.append(
+                f"incomplete: {len(failed)} runs failed, so there is no score; call it again to try those again"
+            )
+            lines += [f"  {row.run_name}: {row.error}" for row in failed.itertuples()]
+        return "\n".join([*lines, f"in {self.directory}"])
+
+
+class AbandonedError(Exception):
+    """The work was given up between two runs, because it is somebody else's by now."""
+
+
+def cross_validation_smp(
+    data: Data,
+    split: Split,
+    hyperparameters: Hyperparameters,
+    training: Training,
+    cross_validation: CrossValidation,
+    repeats: Repeats,
+    scoring: Scoring,
+    artifacts: Artifacts,
+    device: Device,
+    tracking: Tracking,
+    *,
+    execute: Execute | None = None,
+) -> CrossValidationResult:
+    """Train one configuration on every fold with every seed, and score it.
+
+    A run that fails is a row with its error; the others still run, and the result is incomplete, with a score
+    of NaN. Raises UserError, before anything is trained, for settings that cannot work and for a name that
+    was used with other settings.
+    """
+    from darts_train.experiments.checks import check_settings, open_train_data
+
+    settings = Settings(data, split, hyperparameters, training)
+    parent = require_writable(artifacts.artifact_dir, "--artifact-dir") / tree.CROSS_VALIDATIONS
+    folds = fold_count(repeats, split)
+    train_data = open_train_data(data)
+    rule = parse_scoring(scoring.scoring_metric, scoring.multi_score_strategy, train_data.classes)
+    check_settings(settings, folds, device)
+    taken = {path.name for path in parent.iterdir()} if parent.is_dir() else set()
+    name = cross_validation.cv_name or names.random_name(taken)
+    plan = Plan(
+        name=names.check_name(name, "--cv-name"),
+        directory=parent / name,
+        settings=settings,
+        folds=folds,
+        seeds=tuple(names.cv_seeds(repeats.n_randoms)),
+        rule=rule,
+        data_hash=train_data.data_hash,
+    )
+    return cross_validate(plan, device, tracking, execute=execute)
+
+
+def fold_count(repeats: Repeats, split: Split) -> int:
+    """How many folds are run: `n_folds`, or all there are; 1 where data are not folded. Raises UserError beyond."""
+    available = split.total_folds if split.fold_method is not None else 1
+    if repeats.n_folds is not None and repeats.n_folds > available:
+        why = f"--total-folds is {available}" if split.fold_method is not None else "--fold-method none makes one fold"
+        raise UserError(f"--n-folds: {repeats.n_folds} folds were asked for, but {why}.")
+    return available if repeats.n_folds is None else repeats.n_folds
+
+
+def cross_validate(
+    plan: Plan,
+    device: Device,
+    tracking: Tracking,
+    *,
+    execute: Execute | None = None,
+    known: Mapping[tuple[int, int], RunRow] | None = None,
+    on_row: Callable[[RunRow], None] = lambda row: None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> CrossValidationResult:
+    """Do, or go on with, a planned cross-validation: for each seed, for each fold, one run.
+
+    `known` are rows, by (fold, seed), of runs that finished elsewhere and are not done again. `on_row` is told
+    each new row. `go_on` is asked before and after each run; AbandonedError is raised when it says no.
+    """
+    rows: list[RunRow] = []
+    with alone_in(plan.directory, f"cross-validation {plan.name}"):
+        _keep_facts(plan)
+        for seed in plan.seeds:
+            for fold in range(plan.folds):
+                row = (known or {}).get((fold, seed))
+                if row is None:
+                    _log.info("%s: run %d of %d", plan.name, len(rows) + 1, plan.folds * len(plan.seeds))
+                    _require(go_on, plan)
+                    row = run_one(plan, fold, seed, device, tracking, execute)
+                    _require(go_on, plan)
+                    on_row(row)
+                rows.append(row)
+                result = _result(plan, rows)
+                write_run_infos(plan.directory, result.infos)
+    return result
+
+
+def run_one(plan: Plan, fold: int, seed: int, device: Device, tracking: Tracking, execute: Execute | None) -> RunRow:
+    """Do, resume or look up one run; whatever goes wrong in it becomes a row with status failed."""
+    if execute is None:
+        from darts_train.experiments.run import execute_run as execute
+    run_name = names.run_name(plan.name, fold, seed)
+    found = tree.find_run(plan.directory, run_name)
+    directory = found or tree.run_directory(plan.directory, run_name, names.new_run_id())
+    run_id = directory.name[-names.ID_LENGTH :]
+    place = tree.RunPlace(directory, run_name, run_id, plan.name, plan.tune_name)
+    settings = plan.settings
+    options = (settings.data, settings.split, settings.hyperparameters, settings.training, device, tracking)
+    started = time.monotonic()
+    try:
+        result = execute(place, *options, fold, seed)
+    except Exception as error:
+        _log.exception("%s failed", run_name)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return RunRow(run_name, run_id, fold, seed, "failed", time.monotonic() - started, error=message)
+    return RunRow(
+        run_name,
+        run_id,
+        fold,
+        seed,
+        "finished",
+        result.duration,
+        str(result.best_checkpoint.absolute()),
+        metrics=dict(result.metrics),
+        last_metrics=dict(result.last_metrics),
+    )
+
+
+def _result(plan: Plan, rows: list[RunRow]) -> CrossValidationResult:
+    """The result as far as it goes: not complete, and without a score, until every run has finished."""
+    missing = plan.folds * len(plan.seeds) - len(rows)
+    runs = [row.metrics if row.status == "finished" else None for row in rows]
+    score = score_runs([*runs, *[None] * missing], plan.rule)
+    infos = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
+    complete = not missing and all(run is not None for run in runs)
+    return CrossValidationResult(plan.name, plan.directory, score.value, score.unstable, complete, infos)
+
+
+def _keep_facts(plan: Plan) -> None:
+    """Write cv.json, or compare with the one that is there."""
+    path = plan.directory / CV_FILE
+    if not path.exists():
+        return write_json(path, {"format_version": 1, "cv_name": plan.name, "settings": plan.facts()})
+    try:
+        stored = json.loads(path.read_bytes())["settings"]
+        require_same(stored, json.loads(json.dumps(plan.facts())), f"cross-validation {plan.name}")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} cannot be read; delete the directory, or choose another name.") from None
+    return None
+
+
+def _require(go_on: Callable[[], bool], plan: Plan) -> None:
+    if not go_on():
+        raise AbandonedError(plan.name)

@@ -1,0 +1,59 @@
+"""What tune and sweep have in common before the first trial: everything checked, and put together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from darts_train.artifacts.names import check_name, cv_seeds
+from darts_train.base.files import require_writable
+from darts_train.experiments.checks import check_space, open_train_data
+from darts_train.experiments.cross_validation import fold_count
+from darts_train.experiments.sampling import SamplerName
+from darts_train.experiments.scoring import parse_scoring
+from darts_train.experiments.search_space import SearchSpace
+from darts_train.experiments.settings import Settings
+from darts_train.experiments.storage import Database, database_url, open_database, sqlite_url
+from darts_train.experiments.study import Search
+from darts_train.options.learning import Device
+from darts_train.options.searching import Repeats, Strategy
+
+DATABASE_FILE = "sweep.db"
+
+
+def prepare_search(
+    name: str,
+    artifact_dir: Path,
+    settings: Settings,
+    space: SearchSpace,
+    sampler: SamplerName,
+    repeats: Repeats,
+    metrics: Sequence[str] | None,
+    strategy: Strategy,
+    device: Device,
+) -> Search:
+    """Put a search together, and look at everything that can be wrong with it. Raises UserError; nothing is written."""
+    require_writable(artifact_dir, "--artifact-dir")
+    if sampler == "grid":
+        space.require_grid()
+    folds = fold_count(repeats, settings.split)
+    seeds = tuple(cv_seeds(repeats.n_randoms))
+    train_data = open_train_data(settings.data)
+    rule = parse_scoring(metrics, strategy, train_data.classes)
+    check_space(settings, space, folds, device)
+    return Search(name, artifact_dir, settings, space, sampler, folds, seeds, rule, train_data.data_hash)
+
+
+def database_file(artifact_dir: Path, name: str) -> Path:
+    """The SQLite file of a search that has no database of its own."""
+    return artifact_dir / name / DATABASE_FILE
+
+
+def open_search_database(sweep_db: str | None, artifact_dir: Path, name: str) -> Database:
+    """Open the database that was given, or the file in the search's directory, which is made. Raises UserError."""
+    if sweep_db is not None:
+        return open_database(database_url(sweep_db))
+    return open_database(sqlite_url(database_file(artifact_dir, check_name(name, "name")).absolute()))
+
+
+def taken_names(artifact_dir: Path) -> set[str]:
+    """Names below the artifact directory."""
+    return {path.name for path in artifact_dir.iterdir()} if artifact_dir.is_dir() else set()

@@ -1,0 +1,122 @@
+"""A search by one command: many configurations, each cross-validated, the best one trained again and tested.
+
+The engine is that of sweeps (`runner.py`). Called again under the same name it goes on; with more trials it goes
+further.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darts_train.artifacts.names import check_name, random_name
+from darts_train.base.errors import UserError
+from darts_train.base.log import logger
+from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.hyperparameter_space import read_hyperparameters
+from darts_train.experiments.lease import LEASE_SECONDS
+from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.retrain import retrain_and_test
+from darts_train.experiments.runner import open_runner
+from darts_train.experiments.sampling import SamplerName
+from darts_train.experiments.search_table import write_search_table
+from darts_train.experiments.settings import Settings
+from darts_train.experiments.study import best_trial
+from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.searching import Repeats, Scoring, Tune
+
+if TYPE_CHECKING:
+    from darts_train.experiments.run import RunResult, TestResult
+
+_log = logger("experiments")
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """A tune. The best fields are None where no configuration is complete and stable."""
+
+    name: str
+    directory: Path
+    trials: int
+    best_score: float | None
+    best_parameters: dict[str, Any] | None
+    best_cv: str | None
+    table: Path
+    retrain: "RunResult | None" = None
+    test: "TestResult | None" = None
+
+    def summary(self) -> str:
+        """A few plain lines."""
+        lines = [f"tune {self.name}: {self.trials} configurations"]
+        if self.best_score is None:
+            lines.append("no configuration is complete and stable, so none is the best")
+        else:
+            lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
+            lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
+        lines.append(f"all runs: {self.table}")
+        lines += [part.summary() for part in (self.retrain, self.test) if part is not None]
+        return "\n".join(lines)
+
+
+def tune_smp(
+    data: Data,
+    split: Split,
+    hyperparameters: Hyperparameters,
+    training: Training,
+    tune: Tune,
+    repeats: Repeats,
+    scoring: Scoring,
+    artifacts: Artifacts,
+    device: Device,
+    tracking: Tracking,
+    *,
+    execute: Execute | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> TuneResult:
+    """Cross-validate `n_trials` configurations in all, or every one of a grid, and find the best.
+
+    Configurations that failed, or are unstable, are never the best. Raises UserError, before anything is trained, for
+    what cannot work and for a name that was used with other settings.
+    """
+    if tune.hpconfig is None:
+        raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
+    space = read_hyperparameters(tune.hpconfig)
+    settings = Settings(data, split, hyperparameters, training)
+    name = check_name(tune.tune_name or random_name(taken_names(artifacts.artifact_dir)), "--tune-name")
+    search = prepare_search(
+        name, artifacts.artifact_dir, settings, space, _sampler(tune), repeats,
+        scoring.scoring_metric, scoring.multi_score_strategy, device,
+    )  # fmt: skip
+    database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
+    runner = open_runner(search, database, device, tracking, execute, lease_seconds)
+    total = None if tune.n_trials == "grid" else tune.n_trials
+    _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
+    runner.run(None, total, wait=True)
+    trials = runner.trials()
+    best = best_trial(search, trials)
+    table = write_search_table(search, lambda: trials)
+    retrain = test = None
+    if best is None:
+        _log.warning("tune %s: no configuration is complete and stable, so none is the best", name)
+    elif tune.retrain_and_test:
+        retrain, test = retrain_and_test(
+            name, artifacts.artifact_dir, settings.replace(best.parameters), device, tracking
+        )
+    return TuneResult(
+        name=name,
+        directory=search.directory,
+        trials=len(trials),
+        best_score=best.score if best else None,
+        best_parameters=best.parameters if best else None,
+        best_cv=best.cv_name if best else None,
+        table=table,
+        retrain=retrain,
+        test=test,
+    )
+
+
+def _sampler(tune: Tune) -> SamplerName:
+    if tune.n_trials != "grid":
+        return tune.sampler or "random"
+    if tune.sampler is not None:
+        raise UserError(f"--n-trials grid tries everything; leave out --sampler {tune.sampler}, or give a number.")
+    return "grid"
