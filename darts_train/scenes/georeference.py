@@ -58,7 +58,7 @@ def scene_outline(grid: Grid) -> Any:
 
 def _ring_polygon(ring: np.ndarray) -> Any:
     """A polygon of longitudes and latitudes; one that spans the antimeridian becomes two parts, one on each side."""
-    if np.ptp(ring[:, 0]) <= 180:
+    if np.ptp(ring[:, 0]) <= 180 and np.abs(ring[:, 0]).max() <= 180:
         return shapely.Polygon(ring)
     turned = shapely.Polygon(np.column_stack([ring[:, 0] % 360, ring[:, 1]]))
     east, west = turned.intersection(shapely.box(0, -90, 180, 90)), turned.intersection(shapely.box(180, -90, 360, 90))

@@ -107,8 +107,8 @@ def _measured_step(values: np.ndarray) -> tuple[float, float]:
 def merge_encodings(bands: Sequence[Band]) -> Band:
     """One encoding that serves the same band of several scenes.
 
-    Equal steps stay as they are; steps that differ give way to one that covers all of their ranges. The range for
-    the network covers all of theirs.
+    Counts keep their quantum; other encodings give way to one that covers all of their ranges. The range for the
+    network covers all of theirs.
 
     Raises:
         ValueError: one step is more than a hundred times another: these are not the same unit.
@@ -117,8 +117,14 @@ def merge_encodings(bands: Sequence[Band]) -> Band:
     if max(scales) > 100 * min(scales):
         raise ValueError(f"one count is worth {min(scales):g} in one scene and {max(scales):g} in another")
     offset = min(band.offset for band in bands)
-    scale = max(scales)
-    if len(scales) > 1:
-        scale = (max(band.greatest for band in bands) - offset) / MAX_CODE
     low, high = min(band.low for band in bands), max(band.high for band in bands)
+    scale = max(scales)
+    if len(scales) > 1 or not _whole_steps(bands, offset) or high > offset + scale * MAX_CODE:
+        scale = (max(band.greatest for band in bands) - offset) / MAX_CODE
     return Band(bands[0].name, scale, offset, low, high, bands[0].optical)
+
+
+def _whole_steps(bands: Sequence[Band], offset: float) -> bool:
+    """Whether the lines of equal steps fall on each other: counts of uint16 and int16 do, measured ranges do not."""
+    shifts = [(band.offset - offset) / band.scale for band in bands]
+    return all(abs(shift - round(shift)) < 1e-6 for shift in shifts)

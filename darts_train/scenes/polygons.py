@@ -100,21 +100,32 @@ def _area_of(collection: Any) -> Any:
 
 
 def class_indices(polygons: Polygons, classes: Sequence[str], column: str | None) -> np.ndarray:
-    """Class index of each polygon, uint8 [n]: 1 without a column, else the position of its value among `classes`.
+    """Class index of each polygon, uint8 [n]: 1 without a column, else what its value says.
 
-    Raises UserError, with the values and how often each comes, where a value is the name of no class.
+    A value is the name of a class, or its index. Raises UserError, with the values and how often each comes, where
+    one is neither.
     """
     if column is None:
         return np.ones(len(polygons.geometries), np.uint8)
-    names = np.array([str(value) for value in polygons.values], object)
-    unknown = [name for name in names if name not in classes]
+    indices = [_class_index(value, classes) for value in polygons.values]
+    unknown = [str(value) for value, index in zip(polygons.values, indices, strict=True) if index is None]
     if unknown:
         counts = [f"{name} ({unknown.count(name)})" for name in dict.fromkeys(unknown)]
         raise UserError(
             f"{polygons.source}: {column} holds {listing(counts)}, not among --classes {','.join(classes)}"
             f"{nearest(unknown[0], classes)}."
         )
-    return np.array([list(classes).index(name) for name in names], np.uint8)
+    return np.array(indices, np.uint8)
+
+
+def _class_index(value: Any, classes: Sequence[str]) -> int | None:
+    if str(value) in classes:
+        return list(classes).index(str(value))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() and 0 <= number < len(classes) else None
 
 
 def vector_files(path: Path, option: str) -> list[Path]:
