@@ -111,11 +111,11 @@ def check_start(
         return None
     path = require_file(continue_from, "--continue-from-checkpoint")
     content = read_checkpoint(path)
-    theirs = content.get("hyper_parameters", {}).get("config", {})
-    other = [key for key in ("model", "bands", "ranges", "classes") if _plain(theirs.get(key)) != _plain(prepared.config[key])]
+    ours, theirs = _identity(prepared.config), _identity(content.get("hyper_parameters", {}).get("config", {}))
+    other = next((key for key in ours if ours[key] != theirs[key]), None)
     if other:
         raise UserError(
-            f"--continue-from-checkpoint: {path} was trained with another {other[0]}: {theirs.get(other[0])}; "
+            f"--continue-from-checkpoint: {path} was trained with other {other}: {theirs[other]}; "
             "use the same settings, or --weights-from-checkpoint."
         )
     done = int(content["epoch"]) + 1
@@ -133,8 +133,13 @@ def plain_settings(groups: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        # Pretrained encoder weights do not matter to a network whose weights are replaced.
-        return {str(key): _plain(item) for key, item in value.items() if key != "encoder_weights" or item}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What must not differ where a checkpoint is continued. Its pretrained weights may: they are long replaced."""
+    model = {key: value for key, value in config.get("model", {}).items() if key != "encoder_weights"}
+    return {"model": model} | {key: _plain(config.get(key)) for key in ("bands", "ranges", "classes")}

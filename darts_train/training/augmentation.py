@@ -1,0 +1,98 @@
+"""Augmentation of whole batches on the training device, every patch with a draw of its own.
+
+In this order: one of the eight symmetries of the square (flips and quarter turns; image and labels alike), brightness
+and contrast, multiplicative noise; the latter two with probability 0.5 each. Strengths are those of Albumentations'
+defaults: contrast and brightness ±0.2, noise 0.9 to 1.1 per pixel and band. They alter optical bands only (a slope or
+a DEM means what it says), results are clipped to [0, 1], and no-data pixels keep their fill.
+
+All draws come from one generator that is made anew for every step, from the run's seed and the step.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from darts_train.models.input_spec import NODATA_INT16
+from darts_train.training.seeds import STEP, mixed_seed
+
+PROBABILITY = 0.5
+BRIGHTNESS = CONTRAST = 0.2
+NOISE = (0.9, 1.1)
+
+
+def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The generator of one training step."""
+    return torch.Generator(device).manual_seed(mixed_seed(seed, STEP, step))
+
+
+def random_symmetry(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Turn and flip every patch: x [n, c, h, h] and y [n, h, h] of any dtype, moved alike, values untouched.
+
+    Three independent coin tosses (mirror, upend, transpose) make each of the eight symmetries equally likely.
+    """
+    mirror, upend, transpose = _coins(3, x, generator)
+    for toss, move in ((mirror, _mirror), (upend, _upend), (transpose, _transpose)):
+        x, y = torch.where(toss, move(x), x), torch.where(toss[:, 0], move(y), y)
+    return x, y
+
+
+def photometric(x: Tensor, missing: Tensor, optical: Sequence[bool], fill: float, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast and noise on the optical bands.
+
+    Args:
+        x: float32 [n, c, h, w] as the network sees it, in [0, 1].
+        missing: bool [n, c, h, w], True where there is no data; `fill` is written there again.
+        optical: Whether band i is optical; the others are returned as they came.
+        fill: What stands for no data.
+        generator: Source of all draws, on the device of `x`.
+
+    Returns:
+        float32 [n, c, h, w]; `x` itself where no band is optical.
+    """
+    if not any(optical):
+        return x
+    touched = _noise(_brightness_contrast(x, generator), generator).clamp(0.0, 1.0)
+    is_optical = torch.tensor(list(optical), device=x.device)[:, None, None]
+    return torch.where(is_optical, touched.masked_fill(missing, fill), x)
+
+
+def missing_values(x: Tensor) -> Tensor:
+    """bool, True where encoded (int16) or float input has no data."""
+    return x.isnan() if x.is_floating_point() else x == NODATA_INT16
+
+
+def _brightness_contrast(x: Tensor, generator: torch.Generator) -> Tensor:
+    (toss,) = _coins(1, x, generator)
+    contrast = 1.0 + CONTRAST * _uniform(x, generator)
+    brightness = BRIGHTNESS * _uniform(x, generator)
+    return torch.where(toss, x * contrast + brightness, x)
+
+
+def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
+    (toss,) = _coins(1, x, generator)
+    factor = torch.empty_like(x).uniform_(*NOISE, generator=generator)
+    return torch.where(toss, x * factor, x)
+
+
+def _coins(count: int, x: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """`count` bool tensors [n, 1, 1, 1], True with probability 0.5."""
+    tosses = torch.rand((count, len(x), 1, 1, 1), generator=generator, device=x.device) < PROBABILITY
+    return list(tosses)
+
+
+def _uniform(x: Tensor, generator: torch.Generator) -> Tensor:
+    """float32 [n, 1, 1, 1] in [-1, 1)."""
+    return 2.0 * torch.rand((len(x), 1, 1, 1), generator=generator, device=x.device) - 1.0
+
+
+def _mirror(t: Tensor) -> Tensor:
+    return t.flip(-1)
+
+
+def _upend(t: Tensor) -> Tensor:
+    return t.flip(-2)
+
+
+def _transpose(t: Tensor) -> Tensor:
+    return t.transpose(-1, -2)

@@ -1,0 +1,133 @@
+"""One call of Lightning's trainer, with everything that must be the same in every run set here.
+
+What Lightning does: the loops, devices, mixed precision. What it does not: its checkpoint, early-stopping and CSV
+callbacks are replaced by ones that survive a kill (`checkpoint.py`, `trackers.py`), its chatter is silenced, and its
+way of leaving the process on Ctrl+C is turned back into a KeyboardInterrupt.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from darts_train.base.errors import UserError
+from darts_train.options.learning import Training
+from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
+from darts_train.training.data_module import TrainDataModule
+from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.trackers import FileTracker, WandbTracker
+
+_WORKER = "in DataLoader worker process"
+
+
+def fit(
+    module: SegmentationModule,
+    data: TrainDataModule,
+    training: Training,
+    device: torch.device,
+    keeper: KeepCheckpoints,
+    trackers: Sequence[FileTracker | WandbTracker],
+    callbacks: Sequence[Callback] = (),
+    start: Path | None = None,
+) -> None:
+    """Train until `max_epochs`, or until validation no longer gains; from the checkpoint `start` where one is given.
+
+    Validates every `check_val_every_n_epoch` epochs and always after the last one, so that there is a best checkpoint
+    however the two numbers relate.
+
+    Raises:
+        TrainingError: the loss diverged, or the device has too little memory.
+        UserError: damaged data or checkpoint.
+        KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
+    """
+    trainer = _trainer(training, device, [_LastEpochIsValidated(training), *callbacks, keeper], trackers)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with quiet_lightning(), arithmetic(device):
+            trainer.fit(module, datamodule=data, ckpt_path=str(start) if start else None, weights_only=True)
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    except Exception as error:
+        raise _explained(error, data.batch_size) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first Ctrl+C on, for ever
+
+
+def _trainer(
+    training: Training,
+    device: torch.device,
+    callbacks: list[Callback],
+    trackers: Sequence[FileTracker | WandbTracker],
+) -> pl.Trainer:
+    accelerator, devices = resolve_device(str(device))
+    with quiet_lightning():
+        return pl.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            precision=resolve_precision(training.precision, device),  # type: ignore[arg-type]
+            max_epochs=training.max_epochs,
+            check_val_every_n_epoch=training.check_val_every_n_epoch,
+            log_every_n_steps=training.log_every_n_steps,
+            num_sanity_val_steps=0,
+            logger=list(trackers),
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            enable_progress_bar=sys.stderr.isatty(),
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+
+
+class _LastEpochIsValidated(Callback):
+    """Makes Lightning validate after the last epoch, too; it asks this number at the end of every epoch."""
+
+    def __init__(self, training: Training) -> None:
+        self.every = training.check_val_every_n_epoch
+        self.epochs = training.max_epochs
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.check_val_every_n_epoch = 1 if trainer.current_epoch + 1 >= self.epochs else self.every
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's messages and the warnings about choices that were made on purpose."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [log.level for log in loggers]
+    for log in loggers:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            yield
+    finally:
+        for log, level in zip(loggers, levels, strict=True):
+            log.setLevel(level)
+
+
+def _explained(error: Exception, batch_size: int) -> Exception:
+    """The error a user can act on, where this is one; else the error itself."""
+    text = str(error)
+    if isinstance(error, UserError) and _WORKER in text:  # torch prepends the worker's traceback
+        return UserError(text.rstrip().rsplit("UserError: ", 1)[-1])
+    if isinstance(error, torch.OutOfMemoryError):
+        return TrainingError(f"the device has too little memory for --batch-size {batch_size}; take a smaller one.")
+    if "Expected more than 1 value per channel" in text:
+        return TrainingError(
+            "batch normalisation of this network needs two patches or more; take a larger --batch-size."
+        )
+    return error

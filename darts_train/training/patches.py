@@ -1,0 +1,84 @@
+"""Patches in batches, from disk or from memory; the part of the data module that worker processes import.
+
+A batch is a dictionary of tensors: `x` [n, c, h, w] int16 (uint16 codes seen as int16, which every device can hold) or
+float32 (older sets), `y` uint8 [n, h, w], `index` int64 [n], the rows of the set. Nothing is decoded here: codes are
+half the bytes of float32 on their way to the device, and the arithmetic belongs to the network's input layer.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from darts_train.base.progress import track
+from darts_train.dataset.reader import TrainData
+from darts_train.training.seeds import ORDER, mixed_seed
+
+Batch = dict[str, Tensor]
+Indices = npt.NDArray[np.int64]
+
+
+class PatchDataset(Dataset[Batch]):
+    """Rows of a set, read a batch at a time; `in_memory` reads them all at once, now.
+
+    Position i of the dataset is row `indices[i]` of the set.
+    """
+
+    def __init__(self, data: TrainData, indices: Indices, in_memory: bool = False) -> None:
+        self.data = data
+        self.indices = np.asarray(indices, dtype=np.int64)
+        self._held = read_all(data, self.indices) if in_memory else None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        """A batch, already stacked: one call per batch instead of one per patch. Raises UserError for damaged data."""
+        rows = self.indices[list(positions)]
+        x, y = self.data.read_many(rows) if self._held is None else (part[list(positions)] for part in self._held)
+        return {"x": _as_tensor(x), "y": torch.from_numpy(y), "index": torch.from_numpy(rows)}
+
+
+class EpochSampler(Sampler[int]):
+    """A shuffled order of `count` positions that depends on (seed, epoch) alone, so resuming repeats it."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration; Lightning calls it too."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, ORDER, self.epoch))
+        yield from torch.randperm(self.count, generator=generator).tolist()
+
+
+def as_is(batch: Any) -> Any:
+    """The collate function: `__getitems__` has stacked the batch. A named function, since workers unpickle it."""
+    return batch
+
+
+def read_all(data: TrainData, indices: Indices) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.uint8]]:
+    """Chosen bands of the given rows in one contiguous array each: x [n, c, h, w] and y [n, h, w]."""
+    x, y = data.read_many(indices[:0])
+    x, y = (np.empty((len(indices), *part.shape[1:]), part.dtype) for part in (x, y))
+    for place, index in enumerate(track(indices, "reading patches", len(indices))):
+        x[place], y[place] = data.read(int(index))
+    return x, y
+
+
+def _as_tensor(x: npt.NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(x.view(np.int16) if x.dtype == np.uint16 else x)

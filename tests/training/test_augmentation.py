@@ -1,0 +1,90 @@
+import itertools
+
+import pytest
+import torch
+
+from darts_train.training.augmentation import (
+    missing_values,
+    photometric,
+    random_symmetry,
+    step_generator,
+)
+
+CPU = torch.device("cpu")
+
+
+def batch(n=64, c=3, size=8, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    y = torch.randint(0, 3, (n, size, size), generator=g, dtype=torch.uint8)
+    x = torch.randint(-(2**15), 2**15, (n, c, size, size), generator=g, dtype=torch.int16)
+    return x, y
+
+
+def all_symmetries(t):
+    turned = [torch.rot90(t, k, (-2, -1)) for k in range(4)]
+    return [*turned, *(u.flip(-1) for u in turned)]
+
+
+def test_image_and_labels_move_alike_and_no_value_changes():
+    x, y = batch()
+    x[:, 0] = y.to(torch.int16)
+    moved_x, moved_y = random_symmetry(x, y, step_generator(1, 0, CPU))
+    assert moved_x.dtype == torch.int16
+    assert moved_y.dtype == torch.uint8
+    assert torch.equal(moved_x[:, 0], moved_y.to(torch.int16))
+    for before, after in zip(x, moved_x, strict=True):
+        assert any(torch.equal(after, candidate) for candidate in all_symmetries(before))
+
+
+def test_all_eight_symmetries_are_about_equally_frequent():
+    y = torch.arange(16, dtype=torch.uint8).reshape(1, 4, 4).repeat(1600, 1, 1)
+    _, moved = random_symmetry(y[:, None], y, step_generator(3, 0, CPU))
+    found = [sum(torch.equal(m, candidate) for m in moved) for candidate in all_symmetries(y[0])]
+    assert sum(found) == 1600
+    assert min(found) > 140  # 200 expected, standard deviation 13
+
+
+def test_a_step_repeats_itself_and_others_differ():
+    x, y = batch()
+    moves = [
+        random_symmetry(x, y, step_generator(seed, step, CPU))[0] for seed, step in [(1, 5), (1, 5), (1, 6), (2, 5)]
+    ]
+    assert torch.equal(moves[0], moves[1])
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(moves[1:], 2))
+
+
+def test_patches_draw_for_themselves():
+    x = torch.full((40, 1, 4, 4), 0.5)
+    touched = photometric(x, torch.zeros_like(x, dtype=torch.bool), [True], 0.0, step_generator(0, 0, CPU))
+    unchanged = sum(torch.equal(patch, x[0]) for patch in touched)
+    assert 2 <= unchanged <= 20  # a quarter is touched by neither
+    assert len({float(patch.mean()) for patch in touched}) > 20
+
+
+def test_only_optical_bands_are_touched_and_stay_in_range():
+    x = torch.rand(32, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    touched = photometric(x, torch.zeros_like(x, dtype=torch.bool), [True, False, True], 0.0, step_generator(0, 1, CPU))
+    assert torch.equal(touched[:, 1], x[:, 1])
+    assert not torch.equal(touched[:, 0], x[:, 0])
+    assert touched.min() >= 0
+    assert touched.max() <= 1
+    assert (touched[:, 0] / x[:, 0]).log().abs().median() < 0.3
+
+
+@pytest.mark.parametrize("fill", [0.0, -1.0])
+def test_no_data_stays_no_data(fill):
+    x = torch.rand(16, 2, 8, 8)
+    missing = torch.rand(16, 2, 8, 8) < 0.3
+    x[missing] = fill
+    touched = photometric(x, missing, [True, True], fill, step_generator(0, 2, CPU))
+    assert (touched[missing] == fill).all()
+
+
+def test_without_an_optical_band_nothing_is_drawn():
+    x = torch.rand(2, 2, 4, 4)
+    assert photometric(x, torch.zeros_like(x, dtype=torch.bool), [False, False], 0.0, step_generator(0, 0, CPU)) is x
+
+
+def test_missing_values_of_codes_and_of_floats():
+    assert missing_values(torch.tensor([-1, 0, 5], dtype=torch.int16)).tolist() == [True, False, False]
+    assert missing_values(torch.tensor([float("nan"), 0.0])).tolist() == [True, False]

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+
+from darts_train.base.errors import UserError
+from darts_train.dataset.reader import TrainData
+from darts_train.dataset.splits import SplitIndices
+from darts_train.options.learning import Data, Split
+from darts_train.training.data_module import TrainDataModule
+from darts_train.training.patches import EpochSampler, PatchDataset
+from tests.support.sets import make_old_set, make_set
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sets") / "set"
+    make_set(path, patches=10, size=16, nodata=True)
+    return path
+
+
+def module(root, count=10, **settings):
+    rows = np.arange(count)
+    return TrainDataModule(TrainData.open(root), SplitIndices(rows, rows[:4], rows), **settings)
+
+
+def epoch_of(loader, epoch=0):
+    loader.sampler.set_epoch(epoch)
+    return [index for batch in loader for index in batch["index"].tolist()]
+
+
+def test_batches_hold_codes(root):
+    batch = next(iter(module(root, batch_size=4).val_dataloader()))
+    assert {name: (tuple(t.shape), t.dtype) for name, t in batch.items()} == {
+        "x": ((4, 3, 16, 16), torch.int16),
+        "y": ((4, 16, 16), torch.uint8),
+        "index": ((4,), torch.int64),
+    }
+    x, y = TrainData.open(root).read(2)
+    np.testing.assert_array_equal(batch["x"][2].numpy().view(np.uint16), x)
+    np.testing.assert_array_equal(batch["y"][2].numpy(), y)
+
+
+def test_older_sets_give_floats(tmp_path):
+    batch = PatchDataset(TrainData.open(make_old_set(tmp_path / "old")), np.array([1]))[0]
+    assert batch["x"].dtype == torch.float32
+    assert batch["x"].isnan().any()
+
+
+def test_memory_holds_the_same_patches(root):
+    disk, memory = (module(root, batch_size=4, in_memory=flag).val_dataloader() for flag in (False, True))
+    for one, other in zip(disk, memory, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_in_memory_equal_parts_are_read_once(root):
+    data = TrainData.open(root)
+    rows = np.arange(5)
+    shared = TrainDataModule(data, SplitIndices(rows, rows, rows), in_memory=True)
+    assert shared.part("train") is shared.part("val")
+
+
+def test_a_worker_process_reads_the_same(root):
+    alone = list(module(root, batch_size=4).val_dataloader())
+    helped = list(module(root, batch_size=4, num_workers=1).val_dataloader())
+    assert torch.equal(alone[0]["x"], helped[0]["x"])
+    assert len(alone) == len(helped)
+
+
+def test_every_epoch_has_an_order_of_its_own(root):
+    loader = module(root, batch_size=5, seed=1).train_dataloader()
+    first, second = epoch_of(loader, 0), epoch_of(loader, 1)
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    assert epoch_of(module(root, batch_size=5, seed=1).train_dataloader(), 1) == second
+    assert epoch_of(module(root, batch_size=5, seed=2).train_dataloader(), 1) != second
+
+
+@pytest.mark.parametrize(("count", "batch_size", "seen"), [(10, 4, 8), (10, 5, 10), (3, 8, 3), (8, 8, 8), (9, 8, 8)])
+def test_the_last_batch_is_dropped_only_where_there_is_another(root, count, batch_size, seen):
+    assert len(epoch_of(module(root, count=count, batch_size=batch_size).train_dataloader())) == seen
+
+
+def test_validation_leaves_out_nothing(root):
+    loader = module(root, batch_size=3).val_dataloader()
+    assert [b["index"].tolist() for b in loader] == [[0, 1, 2], [3]]
+
+
+def test_options_open_and_split(root):
+    made = TrainDataModule.from_options(Data(train_data_dir=root, bands=("red",)), Split(total_folds=2), fold=1)
+    assert next(iter(made.val_dataloader()))["x"].shape[1] == 1
+    assert not set(made.indices.train) & set(made.indices.val)
+
+
+def test_a_fold_that_is_not_there_is_refused(root):
+    with pytest.raises(UserError, match="fold"):
+        TrainDataModule.from_options(Data(train_data_dir=root), Split(total_folds=2), fold=2)
+
+
+def test_a_sampler_of_nothing_is_empty():
+    assert list(EpochSampler(0, 42)) == []
