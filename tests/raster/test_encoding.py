@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,6 +13,7 @@ REFLECTANCE = Band("red", 1e-4, -0.1, -0.1, 0.5, optical=True)
 COUNTS = Band("band_1", 1.0, 0.0, 0.0, 255.0)
 
 
+@settings(deadline=None)
 @given(arrays(np.uint16, (2, 5, 7), elements=st.integers(0, MAX_CODE)))
 def test_every_code_survives_decoding_to_float32_and_encoding(codes):
     bands = (REFLECTANCE, COUNTS)
@@ -21,6 +22,7 @@ def test_every_code_survives_decoding_to_float32_and_encoding(codes):
     assert clipped.tolist() == [0, 0]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(CATALOGUE)), st.integers(0, MAX_CODE))
 def test_every_band_of_the_catalogue_keeps_every_code(name, code):
     band = CATALOGUE[name]
@@ -28,6 +30,7 @@ def test_every_band_of_the_catalogue_keeps_every_code(name, code):
     assert encode(decode(codes, [band]), [band])[0][0, 0, 0] == code
 
 
+@settings(deadline=None)
 @given(st.integers(0, MAX_CODE - 1000))
 def test_planet_counts_keep_their_quantum(count):
     values = np.full((1, 1, 1), np.float64(count) * 1e-4, np.float32)

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
@@ -13,6 +13,7 @@ from darts_train.raster.patches import Window, patch_starts, patch_windows
 cuts = st.tuples(st.integers(1, 400), st.integers(2, 64), st.integers(0, 63)).filter(lambda cut: cut[2] < cut[1])
 
 
+@settings(deadline=None)
 @given(cuts)
 def test_patches_cover_every_pixel_and_stay_inside(cut):
     size, patch, overlap = cut
@@ -96,6 +97,7 @@ def test_differences_of_grids_name_the_numbers():
     assert grid_differences(nearly, GRID) == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6), st.integers(0, 3), st.integers(0, 2**31))
 def test_erosion_is_what_its_definition_says(radius, edge, seed):
     mask = np.random.default_rng(seed).random((17, 13)) > 0.03
