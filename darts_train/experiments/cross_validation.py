@@ -173,7 +173,9 @@ def cross_validate(
 def run_one(plan: Plan, fold: int, seed: int, device: Device, tracking: Tracking, execute: Execute | None) -> RunRow:
     """Do, resume or look up one run; whatever goes wrong in it becomes a row with status failed."""
     if execute is None:
-        from darts_train.experiments.run import execute_run as execute
+        from darts_train.experiments.run import execute_run
+
+        execute = execute_run
     run_name = names.run_name(plan.name, fold, seed)
     found = tree.find_run(plan.directory, run_name)
     directory = found or tree.run_directory(plan.directory, run_name, names.new_run_id())

@@ -15,6 +15,7 @@ from darts_train.options.learning import Data, Hyperparameters, Split, Training
 GROUPS: dict[str, type[Any]] = {
     "hyperparameters": Hyperparameters, "data": Data, "split": Split, "training": Training,
 }  # fmt: skip
+SPACE = "space of "  # before the name of a setting, among the facts of a search: how it is varied
 # A run gives the same numbers whatever these say, so a later call may change them.
 WITHOUT_EFFECT = frozenset(
     {"train_data_dir", "log_every_n_steps", "plot_every_n_val_epochs", "save_top_k", "num_workers", "in_memory"}
@@ -67,13 +68,12 @@ def require_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str)
     Raises UserError saying which differ, for `what`, such as `cross-validation x`: results of different settings
     must not meet under one name.
     """
-    differing = [
-        f"{name} ({stored.get(name)!s:.60} there, {given.get(name)!s:.60} here)"
-        for name in sorted(stored.keys() | given.keys())
-        if stored.get(name) != given.get(name)
-    ]
+    differing = {name for name in stored.keys() | given.keys() if stored.get(name) != given.get(name)}
+    # What is searched has no default: that one is there and here not says no more than that the spaces differ.
+    differing -= {name for name in differing if f"{SPACE}{name}" in differing}
+    said = [f"{name} ({stored.get(name)!s:.60} there, {given.get(name)!s:.60} here)" for name in sorted(differing)]
     if differing:
-        raise UserError(f"{what} was made with other settings: {listing(differing, 3)}; choose another name.")
+        raise UserError(f"{what} was made with other settings: {listing(said, 3)}; choose another name.")
 
 
 def accepted_types(annotation: Any) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ from darts_train.experiments.lease import Leases
 from darts_train.experiments.sampling import SamplerName, distribution, limit_of, make_sampler, values_of
 from darts_train.experiments.scoring import ScoringRule
 from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.settings import Settings, require_same
+from darts_train.experiments.settings import SPACE, Settings, require_same
 from darts_train.experiments.storage import Database
 
 FACTS = "darts"  # attribute of a study
@@ -77,7 +77,7 @@ class Search:
         """
         plan = self.plan(0, {}).facts()
         kept = {name: value for name, value in plan.items() if name not in self.space.parameters}
-        space = {f"space of {name}": parameter for name, parameter in self.space.to_json()}
+        space = {f"{SPACE}{name}": parameter for name, parameter in self.space.to_json()}
         facts: dict[str, Any] = json.loads(json.dumps(kept | space | {"sampler": self.sampler}))
         return facts
 
