@@ -11,7 +11,7 @@ from darts_train.experiments.settings import Settings
 from darts_train.options.learning import Artifacts, Device, Test, Tracking
 
 if TYPE_CHECKING:
-    from darts_train.experiments.run import RunPlace, RunResult, TestResult
+    from darts_train.experiments.run import RunResult, TestResult
 
 SEED, FOLD = 42, 0
 
@@ -46,9 +46,8 @@ def retrain_and_test(
     )
 
 
-def _place(tune_name: str, artifact_dir: Path, settings: Settings, device: Device) -> "RunPlace":
+def _place(tune_name: str, artifact_dir: Path, settings: Settings, device: Device) -> tree.RunPlace:
     """The place of an earlier run that would give the same result, or a new one."""
-    from darts_train.experiments.run import RunPlace
     from darts_train.experiments.run_settings import prepare_run, run_fingerprint
 
     prepared = prepare_run(settings.data, settings.split, settings.hyperparameters, device, FOLD)
@@ -58,6 +57,6 @@ def _place(tune_name: str, artifact_dir: Path, settings: Settings, device: Devic
         parsed = tree.parse_run_directory(path)
         record = read_record(path) if parsed and parsed[0] == name else None
         if parsed and record and record.fingerprint == fingerprint:
-            return RunPlace(path, name, parsed[1], None, tune_name)
+            return tree.RunPlace(path, name, parsed[1], None, tune_name)
     run_id = names.new_run_id()
-    return RunPlace(tree.retrain_dir(artifact_dir, tune_name, name, run_id), name, run_id, None, tune_name)
+    return tree.RunPlace(tree.retrain_dir(artifact_dir, tune_name, name, run_id), name, run_id, None, tune_name)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from darts_train.artifacts.names import check_name, new_run_id, random_name
 from darts_train.artifacts.run_record import RunRecord, read_record, write_record
-from darts_train.artifacts.tree import RUNS, parse_run_directory, single_run_dir
+from darts_train.artifacts.tree import RUNS, RunPlace, parse_run_directory, single_run_dir
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, require_writable, sweep_leftovers
 from darts_train.base.locks import exclusive_lock
@@ -46,17 +46,6 @@ __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "tr
 
 CHECKPOINTS, SPLIT_FILE, LOCK_FILE = "checkpoints", "split.parquet", ".lock"
 _log = logger("experiments")
-
-
-@dataclass(frozen=True)
-class RunPlace:
-    """Where a run lies and what it is called."""
-
-    directory: Path
-    run_name: str
-    run_id: str
-    cv_name: str | None = None
-    tune_name: str | None = None
 
 
 @dataclass(frozen=True)
