@@ -47,7 +47,7 @@ class ValidationReport:
     def summary(self) -> str:
         """A few plain lines for the terminal."""
         read = f": {self.counts['patches']} patches read" if self.counts else ""
-        verdict = "sound" if self.ok else f"{len(self.problems)} problems"
+        verdict = "sound" if self.ok else f"{len(self.problems)} problem{'s'[: len(self.problems) != 1]}"
         more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
         lines = [f"  {problem}" for problem in self.problems[:_SHOWN]]
         return "\n".join([f"{self.directory}{read}, {verdict}", *lines, *more, *(f"  note: {n}" for n in self.notes)])
@@ -123,8 +123,8 @@ class _Findings:
             if stats.valid and stats.minimum == stats.maximum:
                 yield f"band {stats.name} is {stats.minimum:g} everywhere."
         unseen = [name for value, name in enumerate(self.data.config.classes) if not self.classes[value]]
-        if unseen:
-            yield f"class {listing(unseen)} is never seen."
+        if unseen and not self.damaged:
+            yield f"never seen: class {listing(unseen)}."
 
 
 def _attribute_problems(data: TrainData) -> Iterator[str]:
