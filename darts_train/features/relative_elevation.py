@@ -26,9 +26,8 @@ def pixel_radii(metres: float, ground: Ground) -> tuple[int, int]:
 def check_ring(outer: tuple[int, int], inner: tuple[int, int]) -> None:
     """Raise UserError where no pixel lies between the two radii, pixels."""
     if inner != (0, 0) and half_widths(outer) == half_widths(inner):
-        raise UserError(
-            f"--tpi-inner-radius: both radii are {outer[0]} x {outer[1]} pixels, so the ring is empty; take a smaller one."
-        )
+        both = f"both radii are {outer[0]} x {outer[1]} pixels"
+        raise UserError(f"--tpi-inner-radius: {both}, so the ring is empty; take a smaller one.")
 
 
 def half_widths(radii: tuple[int, int]) -> list[int]:

@@ -30,10 +30,13 @@ class TileCache:
         self._settings = settings
 
     def path(self, files: Iterable[Path], scene_id: str, number: int) -> Path | None:
-        """Where a tile of a scene lies; None without a directory. Raises OSError where a file is gone."""
+        """Where a tile of a scene lies; None without a directory, and where a file is gone: who reads it will say so."""
         if self._directory is None:
             return None
-        stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        try:
+            stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        except OSError:
+            return None
         key = [_FORMAT, darts_train.__version__, self._settings, stamps, scene_id, number]
         return self._directory / f"{hash_json(key)}.npz"
 
