@@ -30,7 +30,7 @@ class TileCache:
         self._settings = settings
 
     def path(self, files: Iterable[Path], scene_id: str, number: int) -> Path | None:
-        """Where a tile of a scene lies; None without a directory, and where a file is gone: who reads it will say so."""
+        """Where a tile of a scene lies; None without a directory, and where a file is gone (reading it will say so)."""
         if self._directory is None:
             return None
         try:
