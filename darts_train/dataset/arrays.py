@@ -12,7 +12,6 @@ Empty chunks are written, so that a chunk that is not there is a loss and not a 
 """
 
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +23,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import fsync_directory
-from darts_train.dataset.layout import DATA
+from darts_train.dataset.layout import DATA, remove_tree
 from darts_train.dataset.set_config import SetConfig
 from darts_train.raster.band import NODATA
 
@@ -43,7 +42,7 @@ class PatchArrays:
     def create(cls, root: Path, config: SetConfig) -> "PatchArrays":
         """Make empty arrays, replacing whatever data.zarr was there."""
         directory = root / DATA
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
         side = config.patch_size
         group = zarr.create_group(str(directory), zarr_format=3)
         _create(

@@ -47,7 +47,7 @@ class ValidationReport:
     def summary(self) -> str:
         """A few plain lines for the terminal."""
         read = f": {self.counts['patches']} patches read" if self.counts else ""
-        verdict = "sound" if self.ok else f"{len(self.problems)} problem{'s'[: len(self.problems) != 1]}"
+        verdict = "sound" if self.ok else f"{len(self.problems)} {'problem' if len(self.problems) == 1 else 'problems'}"
         more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
         lines = [f"  {problem}" for problem in self.problems[:_SHOWN]]
         return "\n".join([f"{self.directory}{read}, {verdict}", *lines, *more, *(f"  note: {n}" for n in self.notes)])

@@ -55,12 +55,27 @@ class Fragment:
 class Journal:
     """The committed state of a set, in memory and on disk.
 
-    `fragments` are kept without their patches and labels, which can be many; `rows` and `labels` read them again.
+    Attributes:
+        fragments: in order, without their patches and labels, which can be many; `rows` and `labels` read them again.
+        tiles: keys of the committed tiles.
+        scenes: last record of every scene, in the order in which the scenes came first.
     """
 
     def __init__(self, root: Path) -> None:
         self.directory = root / JOURNAL
+        self._forget()
+
+    def _forget(self) -> None:
         self.fragments: list[Fragment] = []
+        self.tiles: set[str] = set()
+        self.scenes: dict[str, Mapping[str, Any]] = {}
+
+    def _take(self, fragment: Fragment) -> None:
+        self.fragments.append(replace(fragment, rows=(), labels=()))
+        if fragment.number is not None:
+            self.tiles.add(tile_key(fragment.scene_id, fragment.number))
+        if fragment.scene is not None:
+            self.scenes[fragment.scene_id] = fragment.scene
 
     def exists(self) -> bool:
         """Whether a set was begun here."""
@@ -78,20 +93,20 @@ class Journal:
         """Read all fragments and sweep half-written ones. Raises UserError where one is missing or damaged."""
         for leftover in self.directory.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
-        self.fragments = []
+        self._forget()
         for index, path in enumerate(self._paths()):
             if path != self._path(index):
                 raise self._damaged(self._path(index), "is missing")
             fragment = self._read(path)
             if fragment.start != self.patches:
                 raise self._damaged(path, f"begins at patch {fragment.start} instead of {self.patches}")
-            self.fragments.append(_head(fragment))
+            self._take(fragment)
 
     def append(self, fragment: Fragment) -> None:
         """Commit one step by the rename of its file."""
-        text = json.dumps(fragment.__dict__, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        write_bytes(self._path(len(self.fragments)), text.encode("utf-8"))
-        self.fragments.append(_head(fragment))
+        text = json.dumps(vars(fragment), separators=(",", ":"), allow_nan=False)
+        write_bytes(self._path(len(self.fragments)), text.encode())
+        self._take(fragment)
 
     @property
     def patches(self) -> int:
@@ -104,21 +119,9 @@ class Journal:
             if fragment.count:
                 yield from self._read(self._path(index)).rows
 
-    def scenes(self) -> dict[str, Mapping[str, Any]]:
-        """Last record of every scene, by id, in the order in which the scenes came first."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for fragment in self.fragments:
-            if fragment.scene is not None:
-                found[fragment.scene_id] = fragment.scene
-        return found
-
-    def scenes_with(self, status: str) -> frozenset[str]:
+    def scenes_with(self, status: str) -> set[str]:
         """Ids of the scenes whose last record has this status."""
-        return frozenset(scene_id for scene_id, record in self.scenes().items() if record["status"] == status)
-
-    def tiles(self) -> frozenset[str]:
-        """Keys of all committed tiles."""
-        return frozenset(tile_key(f.scene_id, f.number) for f in self.fragments if f.number is not None)
+        return {scene_id for scene_id, record in self.scenes.items() if record["status"] == status}
 
     def labels(self) -> Iterator[Mapping[str, Any]]:
         """All label features, in order, read from disk one fragment at a time."""
@@ -147,7 +150,3 @@ class Journal:
     @staticmethod
     def _damaged(path: Path, how: str) -> UserError:
         return UserError(f"{path} {how}: this journal was changed by hand or by a failing disk; use --overwrite.")
-
-
-def _head(fragment: Fragment) -> Fragment:
-    return replace(fragment, rows=(), labels=())

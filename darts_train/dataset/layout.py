@@ -48,25 +48,24 @@ def remove_metadata(root: Path) -> None:
 def remove_set(root: Path) -> None:
     """Remove everything the writer owns in `root`, except the lock that the caller holds.
 
-    The order keeps a killed removal harmless: without metadata the set is unfinished, and the journal shrinks from
-    its end, so that at every moment it says something true about a shorter set. Its config goes last of all.
+    The order keeps a killed removal harmless: without metadata the set is unfinished; the journal shrinks from its
+    end, so that at every moment it says something true about a shorter set; data.zarr stays until the small files
+    are gone, so that what is left is known for a set; the journal's config goes last.
     """
     remove_metadata(root)
     journal = root / JOURNAL
     for fragment in sorted(journal.glob("*.json"), reverse=True):
         fragment.unlink()
-    _remove_tree(root / DATA)
     for name in PRODUCTS:
         (root / name).unlink(missing_ok=True)
-    for left in sorted(journal.glob(".*.tmp")):
-        left.unlink(missing_ok=True)
-    (journal / CONFIG).unlink(missing_ok=True)
     sweep_leftovers(root)
-    if root.is_dir():
-        fsync_directory(root)
+    remove_tree(root / DATA)
+    (journal / CONFIG).unlink(missing_ok=True)
+    fsync_directory(root)
 
 
-def _remove_tree(path: Path) -> None:
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all that is in it, a file, or a link (not what it points to); nothing where absent."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():

@@ -38,13 +38,20 @@ class TrainData:
         encoded: x holds uint16 codes; False for older sets, whose x is float in [0, 1].
     """
 
-    def __init__(self, root: Path, config: SetConfig, bands: Sequence[str] | None, metadata: pd.DataFrame) -> None:
+    def __init__(
+        self,
+        root: Path,
+        config: SetConfig,
+        metadata: pd.DataFrame,
+        arrays: tuple[PatchArray, PatchArray],
+        band_indices: tuple[int, ...],
+    ) -> None:
         self.root = root
         self.config = config
         self.metadata = metadata
-        self.band_indices = _choose(config, bands)
-        self.bands: tuple[Band, ...] = tuple(config.bands[i] for i in self.band_indices)
-        self.x, self.y = open_arrays(root)
+        self.x, self.y = arrays
+        self.band_indices = band_indices
+        self.bands: tuple[Band, ...] = tuple(config.bands[i] for i in band_indices)
         self.encoded = not config.older
 
     @classmethod
@@ -63,12 +70,13 @@ class TrainData:
         require_directory(root, "--train-data-dir")
         _require_parts(root)
         config = SetConfig.read(root / layout.CONFIG)
+        chosen = _choose(config, bands)
         x, y = open_arrays(root)
         check_arrays(root, config, x, y)
         metadata = read_metadata(root / layout.METADATA, x.shape[0])
         if not len(metadata):
             raise UserError(f"{root} has no patches; look at {layout.SCENES} for why scenes gave none.")
-        return cls(root, config, bands, metadata)
+        return cls(root, config, metadata, (x, y), chosen)
 
     def __len__(self) -> int:
         return len(self.metadata)

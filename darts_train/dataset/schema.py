@@ -169,7 +169,7 @@ def plain_row(row: PatchRow, checksum: str) -> dict[str, Any]:
 def table_row(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse for one row of metadata.parquet: geometry as bytes again."""
     geometry = plain["geometry"]
-    return {**plain, "geometry": None if geometry is None else bytes.fromhex(geometry)}
+    return _utf8(plain) | {"geometry": None if geometry is None else bytes.fromhex(geometry)}
 
 
 def plain_scene(record: SceneRecord) -> dict[str, Any]:
@@ -182,7 +182,12 @@ def plain_scene(record: SceneRecord) -> dict[str, Any]:
 
 def scene_row(plain: Mapping[str, Any]) -> dict[str, Any]:
     """One row of scenes.parquet: `clipped` as the pairs of a map."""
-    return {**plain, "clipped": list(plain["clipped"].items())}
+    return _utf8(plain) | {"clipped": list(plain["clipped"].items())}
+
+
+def _utf8(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts as parquet can hold them: bytes of a file name that are no UTF-8 become `?`."""
+    return {k: v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for k, v in row.items()}
 
 
 def plain_json(value: Any) -> Any:

@@ -158,10 +158,10 @@ def _table(values: Mapping[str, Any]) -> Any:
 
 def _plain(value: Any) -> Any:
     """Value as TOML can hold it: paths as text, tuples as lists. Tables are refused: only leaf keys count."""
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, Path | str):
+        return str(value).encode("utf-8", "replace").decode()  # a file name may hold bytes that are no UTF-8
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, bool | int | float):
         return value
     raise ValueError(f"a setting must be text, a number, yes or no, or a list of these; not {type(value).__name__}")

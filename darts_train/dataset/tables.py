@@ -20,7 +20,7 @@ def write_products(root: Path, journal: Journal, config: SetConfig) -> pa.Table:
 
     Returns the table of the patches.
     """
-    scenes = pa.Table.from_pylist([scene_row(record) for record in journal.scenes().values()], schema=SCENES_SCHEMA)
+    scenes = pa.Table.from_pylist([scene_row(record) for record in journal.scenes.values()], schema=SCENES_SCHEMA)
     patches = pa.Table.from_pylist([table_row(row) for row in journal.rows()], schema=METADATA_SCHEMA)
     write_parquet(root / SCENES, scenes)
     write_labels(root / LABELS, journal.labels())
@@ -37,7 +37,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
 
 def write_labels(path: Path, features: Iterable[Mapping[str, Any]]) -> None:
     """Write a GeoJSON collection atomically, one feature per line; coordinates are EPSG:4326, as RFC 7946 has it."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", errors="replace") as file:
         file.write('{"type": "FeatureCollection", "features": [')
         for index, feature in enumerate(features):
             file.write(",\n" if index else "\n")

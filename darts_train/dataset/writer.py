@@ -15,7 +15,8 @@ in 5 and 6 is made anew from the journal each time. So a run that was killed and
 bytes as one that was left in peace.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Set
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,8 +70,7 @@ class TrainDataWriter:
         self._journal = journal
         self._arrays = arrays
         self._held = held
-        self.tiles_done = journal.tiles()
-        self.scenes_done = journal.scenes_with(DONE)
+        self._torn = False  # a write was interrupted in this process: what is on disk may be more than we know
 
     @classmethod
     def open(cls, root: Path, config: SetConfig, overwrite: bool = False) -> "TrainDataWriter":
@@ -111,7 +111,17 @@ class TrainDataWriter:
         self._held.close()
 
     @property
-    def scenes_left_out(self) -> frozenset[str]:
+    def tiles_done(self) -> Set[str]:
+        """Keys (`schema.tile_key`) of the committed tiles."""
+        return self._journal.tiles
+
+    @property
+    def scenes_done(self) -> Set[str]:
+        """Ids of the scenes whose last tile was committed."""
+        return self._journal.scenes_with(DONE)
+
+    @property
+    def scenes_left_out(self) -> Set[str]:
         """Ids of the scenes left out so far. They are not in `scenes_done`: their cause may have been mended."""
         return self._journal.scenes_with(LEFT_OUT)
 
@@ -122,22 +132,13 @@ class TrainDataWriter:
         and UserError where the disk cannot take it.
         """
         _check_tile(tile, self.config)
-        if tile.key in self.tiles_done or tile.scene_id in self.scenes_done:
-            raise ValueError(f"tile {tile.key} was committed before")
-        start = self._journal.patches
-        sums = [patch_checksum(x, y) for x, y in zip(tile.x, tile.y, strict=True)]
-        rows = [plain_row(row, checksum) for row, checksum in zip(tile.rows, sums, strict=True)]
-        scene = None if tile.scene is None else plain_scene(tile.scene)
-        labels = plain_json(list(tile.labels))
-        try:
+        with self._writing():
+            if tile.key in self.tiles_done or self._is_done(tile.scene_id):
+                raise ValueError(f"tile {tile.key} was committed before")
+            fragment = _fragment(tile, self._journal.patches)
             layout.remove_metadata(self.root)
-            self._arrays.append(start, tile.x, tile.y)
-            self._journal.append(Fragment(tile.scene_id, tile.number, start, len(rows), rows, scene, labels))
-        except OSError as error:
-            raise self._disk_error(error) from error
-        self.tiles_done |= {tile.key}
-        if tile.scene is not None:
-            self.scenes_done |= {tile.scene_id}
+            self._arrays.append(fragment.start, tile.x, tile.y)
+            self._journal.append(fragment)
 
     def skip(self, record: SceneRecord) -> None:
         """Record a scene that was left out. Nothing happens where the same record is there from an earlier run.
@@ -146,43 +147,64 @@ class TrainDataWriter:
         """
         if record.status != LEFT_OUT or not record.reason:
             raise ValueError(f"scene {record.scene_id}: to skip it needs status {LEFT_OUT!r} and a reason")
-        if record.scene_id in self.scenes_done:
-            raise ValueError(f"scene {record.scene_id} was done before")
         plain = plain_scene(record)
-        if self._journal.scenes().get(record.scene_id) == plain:
-            return
-        try:
-            layout.remove_metadata(self.root)
-            self._journal.append(Fragment(record.scene_id, None, self._journal.patches, 0, [], plain, []))
-        except OSError as error:
-            raise self._disk_error(error) from error
+        with self._writing():
+            if self._is_done(record.scene_id):
+                raise ValueError(f"scene {record.scene_id} was done before")
+            if self._journal.scenes.get(record.scene_id) != plain:
+                layout.remove_metadata(self.root)
+                self._journal.append(Fragment(record.scene_id, None, self._journal.patches, 0, [], plain, []))
 
     def finalise(self) -> SetSummary:
         """Write the tables from the journal, metadata.parquet last. May be called again after further commits."""
-        try:
-            self._arrays.roll_back(self._journal.patches)  # a commit that failed may have left chunks
+        with self._writing():
             table = write_products(self.root, self._journal, self.config)
-        except OSError as error:
-            raise self._disk_error(error) from error
-        empty = table.column("empty").to_pylist()
         return SetSummary(
             directory=self.root,
             patches=table.num_rows,
             scenes=len(self.scenes_done),
             left_out=len(self.scenes_left_out),
-            empty=sum(empty),
+            empty=sum(table.column("empty").to_pylist()),
             bytes=sum(path.stat().st_size for path in (self.root / layout.DATA).rglob("*") if path.is_file()),
             data_hash=manifest_hash(self.config, table.column_names, table.column("checksum").to_pylist()),
         )
 
-    def _disk_error(self, error: OSError) -> UserError:
-        reason = error.strerror or str(error)
-        return UserError(f"{self.root}: cannot be written: {reason}. What was committed is kept; call again after.")
+    def _is_done(self, scene_id: str) -> bool:
+        record = self._journal.scenes.get(scene_id)
+        return record is not None and record["status"] == DONE
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One write. After one that was interrupted (a full disk, Ctrl-C), first go back to what the journal says."""
+        try:
+            if self._torn:
+                self._journal.load()
+                self._arrays.roll_back(self._journal.patches)
+            self._torn = True
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(
+                f"{self.root}: cannot be written: {reason}. What was committed is kept; call again after."
+            ) from error
+        self._torn = False
+
+
+def _fragment(tile: Tile, start: int) -> Fragment:
+    sums = [patch_checksum(x, y) for x, y in zip(tile.x, tile.y, strict=True)]
+    rows = [plain_row(row, checksum) for row, checksum in zip(tile.rows, sums, strict=True)]
+    scene = None if tile.scene is None else plain_scene(tile.scene)
+    return Fragment(tile.scene_id, tile.number, start, len(rows), rows, scene, plain_json(list(tile.labels)))
 
 
 def _refuse_foreign(root: Path, journal: Journal, overwrite: bool) -> None:
+    """Leave alone what this writer did not make: a lone config.toml always, a whole set unless told otherwise."""
     found = layout.existing_products(root)
-    if found and not overwrite and not journal.exists():
+    if not found or journal.exists():
+        return
+    if not {layout.DATA, layout.METADATA} & set(found):
+        raise UserError(f"{root} holds {listing(found)}, but no train data; choose another directory.")
+    if not overwrite:
         raise UserError(
             f"{root} holds {listing(found)} but no journal of ours: it was made elsewhere. "
             "Choose another directory, or --overwrite to replace these."

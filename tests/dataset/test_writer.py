@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -12,7 +13,7 @@ import zarr
 from shapely.geometry import box
 
 from darts_train.base.errors import UserError
-from darts_train.dataset import layout
+from darts_train.dataset import journal, layout
 from darts_train.dataset.identity import patch_checksum
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.schema import LEFT_OUT, METADATA_SCHEMA, SceneRecord
@@ -185,7 +186,7 @@ def test_overwrite_begins_anew_and_leaves_foreign_files(tmp_path):
     assert not list((tmp_path / "set/data.zarr/x").glob("c*"))
 
 
-@pytest.mark.parametrize("name", ["metadata.parquet", "config.toml", "data.zarr", "labels.geojson"])
+@pytest.mark.parametrize("name", ["metadata.parquet", "data.zarr"])
 def test_what_was_made_elsewhere_is_not_touched(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=f"holds {name} but no journal of ours.*another directory, or --overwrite"):
@@ -193,6 +194,15 @@ def test_what_was_made_elsewhere_is_not_touched(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with TrainDataWriter.open(tmp_path, make_config(), overwrite=True) as writer:
         writer.finalise()
+
+
+@pytest.mark.parametrize("name", ["config.toml", "labels.geojson"])
+def test_the_files_of_somebody_who_works_here_are_not_even_overwritten(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=f"holds {name}, but no train data; choose another directory"):
+            TrainDataWriter.open(tmp_path, make_config(), overwrite)
+    assert contents(tmp_path) == {name: b"mine"}
 
 
 def test_one_writer_at_a_time(tmp_path):
@@ -286,6 +296,46 @@ def test_a_commit_that_fails_leaves_no_trace_and_the_set_can_go_on(tmp_path, mon
     assert len(TrainData.open(tmp_path / "set")) == 2
     two_scenes(tmp_path / "set", config)
     assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_after_ctrl_c_in_a_commit_the_journal_on_disk_decides(tmp_path, monkeypatch, committed):
+    config = make_config(size=8)
+    two_scenes(tmp_path / "whole", config)
+    real = journal.write_bytes
+
+    def interrupted(path, data):
+        if committed:
+            real(path, data)
+        raise KeyboardInterrupt
+
+    with TrainDataWriter.open(tmp_path / "set", config) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "write_bytes", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                writer.commit(make_tile(config, 0, "A", 2, 0))
+        assert writer.finalise().patches == (2 if committed else 0)
+        assert writer.scenes_done == ({"scene00"} if committed else set())
+    two_scenes(tmp_path / "set", config)
+    assert contents(tmp_path / "set") == contents(tmp_path / "whole")
+
+
+def test_names_that_are_no_utf8_are_kept_readable(tmp_path):
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    config = make_config(size=8, image_dir=Path(name))
+    tile = make_tile(config, 0, "A", 1, 0)
+    tile = replace(
+        tile, scene_id=name, rows=[replace(tile.rows[0], sample_id=name, source=name)],
+        scene=replace(tile.scene, scene_id=name, source=name),
+        labels=[{"type": "Feature", "properties": {"file": name}}],
+    )  # fmt: skip
+    for _ in range(2):
+        with TrainDataWriter.open(tmp_path, config) as writer:
+            if tile.key not in writer.tiles_done:
+                writer.commit(tile)
+            writer.finalise()
+    assert TrainData.open(tmp_path).metadata["sample_id"].tolist() == ["caf?"]
+    assert pd.read_parquet(tmp_path / "scenes.parquet")["source"].tolist() == ["caf?"]
 
 
 def _disk_full(_):
