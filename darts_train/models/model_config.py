@@ -16,7 +16,7 @@ from darts_train.models.legacy import is_legacy, legacy_specification
 
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
-SOURCE_SETTINGS = ("scale", "offset", "tpi_outer_radius", "tpi_inner_radius")
+SOURCE_SETTINGS = ("scale", "offset", "nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius")
 FURTHER_ARGUMENTS = {"encoder_depth", "encoder_output_stride", "upsampling", "psp_out_channels", "psp_use_batchnorm"}
 
 
@@ -53,10 +53,30 @@ def make_model_config(
         "classes": [str(name) for name in classes],
         "ignore_index": int(ignore_index),
         "threshold": float(threshold),
-        "source": {
-            key: float((settings or {})[key]) for key in SOURCE_SETTINGS if (settings or {}).get(key) is not None
-        },
+        "source": _source_settings(settings or {}),
     }
+
+
+def _source_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {key: settings[key] for key in SOURCE_SETTINGS if settings.get(key) is not None}
+    return {key: list(value) if isinstance(value, list | tuple) else value for key, value in chosen.items()}
+
+
+def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of this or an older program in today's words: a new dictionary, plain values. UserError as below."""
+    facts = read_model_config(config)
+    model = facts.model
+    network = {
+        "arch": model.arch,
+        "encoder_name": model.encoder_name,
+        "encoder_weights": model.encoder_weights,
+        "in_channels": model.in_channels,
+        "classes": model.classes,
+        **model.further(),
+    }
+    said = facts.model_dump(exclude={"model", "spec", "classes"})
+    older = {key: value for key, value in config.items() if key not in ("norm_factors", "input_combination")}
+    return {**older, **said, **facts.spec.to_config(), "model": network, "classes": list(facts.classes)}
 
 
 class NetworkArguments(BaseModel):
@@ -97,7 +117,7 @@ class ModelConfig(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     ignore_index: int = Field(ge=0, le=255)
     threshold: float = Field(gt=0, le=1)
-    source: dict[str, float] = {}
+    source: dict[str, float | list[str]] = {}
 
     @model_validator(mode="after")
     def _agree(self) -> "ModelConfig":

@@ -31,7 +31,8 @@ class LoadedModel:
     """A network ready for use, and what its file says of it.
 
     `network` is on the CPU, in evaluation mode, float32, and returns logits: 1 channel for two classes, else one
-    per class. `classes` names the background first. `config` is the dictionary as it was in the file.
+    per class. `classes` names the background first. `source` holds the settings of the train data that change what
+    a scene's bands mean (scale, offset, radii). `config` is the dictionary as it was in the file.
     """
 
     network: nn.Module
@@ -39,6 +40,7 @@ class LoadedModel:
     classes: tuple[str, ...]
     threshold: float
     patch_size: int
+    source: dict[str, Any]
     config: dict[str, Any]
 
     @property
@@ -124,9 +126,16 @@ def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     _load_weights(path, network, state_dict)
+    assert isinstance(config, Mapping)  # read_model_config has seen to it
     return LoadedModel(
-        network.eval(), facts.spec, facts.classes, facts.threshold, facts.patch_size, dict(config)  # type: ignore[call-overload]
-    )  # fmt: skip
+        network=network.eval(),
+        spec=facts.spec,
+        classes=facts.classes,
+        threshold=facts.threshold,
+        patch_size=facts.patch_size,
+        source=dict(facts.source),
+        config=dict(config),
+    )
 
 
 def network_from_config(facts: ModelConfig) -> nn.Module:
