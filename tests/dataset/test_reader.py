@@ -256,3 +256,18 @@ def test_a_lost_byte_is_never_read_as_data(copy, damage, message):
     data.read(2)
     with pytest.raises(UserError, match=f"data.zarr/x: {message}"):
         data.read(3)
+
+
+def test_sets_that_were_compacted_into_shards_are_read_and_their_loss_is_seen(copy):
+    whole = TrainData.open(copy).read_many(range(6))[0]
+    group = zarr.open_group(str(copy / "data.zarr"), mode="r+")
+    attributes = group["x"].attrs.asdict()
+    group.create_array(
+        "x", data=whole, chunks=(1, 3, 16, 16), shards=(4, 3, 16, 16), overwrite=True, fill_value=65535,
+        attributes=attributes,
+    )  # fmt: skip
+    np.testing.assert_array_equal(TrainData.open(copy).read_many(range(6))[0], whole)
+    (copy / "data.zarr/x/c/1/0/0/0").unlink()
+    TrainData.open(copy).read(3)
+    with pytest.raises(UserError, match="patch 4 is missing"):
+        TrainData.open(copy).read(4)
