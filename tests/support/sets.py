@@ -99,7 +99,7 @@ def make_set(
     scenes: int | None = None,
     nodata: bool = False,
 ) -> SetSummary:
-    """Write a set through the real writer; scene i of `scenes` (default two per region) lies in "Region i mod regions"."""
+    """Write a set through the real writer; scene i of `scenes` (default 2 per region) is in "Region {i % regions}"."""
     config = make_config(bands, size, classes, seed=seed)
     number = scenes or 2 * regions
     counts = [len(part) for part in np.array_split(np.arange(patches), number)]
