@@ -34,7 +34,7 @@ def make_model_config(
     """The config of a network with these settings, plain values only.
 
     `model` holds the arguments of `smp.create_model`; `classes` names them all, the background first; `threshold`
-    is the probability from which a pixel is positive where there are two classes. `settings` are those of the train
+    is the probability above which a pixel is positive where there are two classes. `settings` are those of the train
     data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept under `source`, so
     that a map is made of the same bands. Raises UserError below two classes.
     """
