@@ -1,0 +1,42 @@
+"""A directory of results that appears at once: made beside its place under a hidden name, then renamed."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from darts_train.base.files import fsync_directory
+
+
+@contextmanager
+def appearing_directory(place: Path) -> Iterator[Path]:
+    """Give an empty directory to fill; on leaving the block it becomes `place`, replacing what was there.
+
+    On an exception it is removed and `place` stays as it was. Directories that killed writers left are swept.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in place.parent.glob(f".{place.name}.*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        _replace(temporary, place)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _replace(temporary: Path, place: Path) -> None:
+    for path in temporary.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if place.exists():  # a directory cannot be renamed over a full one: the old goes under a name that is swept
+        old = place.with_name(f".{place.name}.{os.getpid()}.old.tmp")
+        os.rename(place, old)
+        os.rename(temporary, place)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(temporary, place)
+    fsync_directory(place.parent)

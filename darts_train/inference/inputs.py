@@ -1,0 +1,94 @@
+"""The scenes that a prediction is asked for, opened as training opened its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from darts_train.base.errors import UserError
+from darts_train.features.stack import DEM, FeatureStack
+from darts_train.inference.models import MapModel
+from darts_train.options.deploying import Predict
+from darts_train.scenes.auxiliary import DEM as DEM_BANDS
+from darts_train.scenes.auxiliary import TRENDS, AuxiliaryRaster
+from darts_train.scenes.planet import open_planet_scene
+from darts_train.scenes.raster_scene import RasterScene
+from darts_train.scenes.scene import Scene
+
+OUTER_RADIUS = 100.0  # m, of models that do not say
+
+
+@dataclass(frozen=True)
+class Auxiliaries:
+    """Elevation and trends; None where none were given."""
+
+    dem: AuxiliaryRaster | None
+    trends: AuxiliaryRaster | None
+
+
+def feature_stack(model: MapModel) -> FeatureStack:
+    """The bands of a model, computed as its train data were."""
+    outer = float(model.source.get("tpi_outer_radius", OUTER_RADIUS))
+    return FeatureStack(model.spec.names, outer, float(model.source.get("tpi_inner_radius", 0.0)))
+
+
+def open_scenes(options: Predict, model: MapModel, stack: FeatureStack) -> list[Scene]:
+    """All scenes of a call, in order, checked: every band of the model can be read or computed.
+
+    Raises UserError for a file that is not there or unreadable, a band that is missing, and two scenes of one name.
+    """
+    auxiliaries = Auxiliaries(
+        _auxiliary(options.arcticdem_dir, DEM_BANDS, "--arcticdem-dir"),
+        _auxiliary(options.tcvis_dir, TRENDS, "--tcvis-dir"),
+    )
+    scenes: dict[str, Scene] = {}
+    for path in options.input:
+        scene = _open(path, options, model, auxiliaries)
+        if scene.scene_id in scenes:
+            raise UserError(
+                f"--input: {path} and {scenes[scene.scene_id].source} are both named {scene.scene_id}; "
+                "their maps would be one."
+            )
+        stack.bands_for(scene)
+        scenes[scene.scene_id] = scene
+    return list(scenes.values())
+
+
+def _auxiliary(path: Path | None, names: tuple[str, ...], option: str) -> AuxiliaryRaster | None:
+    if path is None:
+        return None
+    if not path.exists():
+        raise UserError(f"{option}: {path} does not exist.")
+    return AuxiliaryRaster.open(path, names, option)
+
+
+def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Auxiliaries) -> Scene:
+    if not path.exists():
+        raise UserError(f"--input: {path} does not exist.")
+    if path.is_dir():
+        return open_planet_scene(path, auxiliaries.dem, auxiliaries.trends)
+    scene = RasterScene.open(
+        path,
+        _names(path, options, model),
+        _first(options.scale, model.source.get("scale")),
+        _first(options.offset, model.source.get("offset")),
+        _first(options.nodata, model.source.get("nodata")),
+    )
+    if DEM in model.spec.names and DEM not in scene.bands:
+        raise UserError(f"{path}: the model needs elevation, which only PLANET directories take from --arcticdem-dir.")
+    return scene
+
+
+def _names(path: Path, options: Predict, model: MapModel) -> Sequence[str] | None:
+    """Names of the file's bands: those given; the file's own where they hold all that was read in training; else
+    those that training gave.
+    """
+    if options.band_names is not None:
+        return options.band_names
+    trained: list[str] | None = model.source.get("band_names")
+    if not trained or set(trained) <= set(RasterScene.open(path).names):
+        return None
+    return trained
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
