@@ -57,6 +57,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         opened.config.classes,
         patch_size,
         opened.config.ignore_index,
+        settings=opened.config.settings,
     )
     return PreparedRun(opened, indices, where, config)
 
