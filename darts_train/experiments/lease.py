@@ -95,8 +95,7 @@ class Leases:
         **values: Any,
     ) -> Any:
         bound = {"study": self.study, "seconds": self.seconds, **values}
-        text = sa.text(statement)
-        bound = {name: value for name, value in bound.items() if f":{name}" in statement}
+        text = sa.text(statement)  # takes what it names, and passes over the rest
 
         def work() -> Any:
             with self.database.engine.begin() as connection:
@@ -146,7 +145,7 @@ class Keeper:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
-        self._thread.join(timeout=self._leases.seconds)
+        self._thread.join(timeout=5.0)
 
     def _keep(self) -> None:
         while not self._done.wait(self._leases.seconds / RENEWALS):

@@ -6,28 +6,26 @@ Made from the database, not from the directories, for runners may be on machines
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from optuna.trial import FrozenTrial
 
 from darts_train.artifacts import names
-from darts_train.artifacts.run_infos import run_infos, write_table
+from darts_train.artifacts.run_infos import RunRow, run_infos, write_table
 from darts_train.base.locks import exclusive_lock
 from darts_train.experiments.sampling import values_of
 from darts_train.experiments.scoring import score_runs
 from darts_train.experiments.settings import plain
-
-if TYPE_CHECKING:
-    from darts_train.experiments.study import Search
+from darts_train.experiments.study import Search, trial_rows
 
 
-def table_path(search: "Search") -> Path:
+def table_path(search: Search) -> Path:
     """Where the table of a search lies."""
     return search.directory / f"{search.name}.parquet"
 
 
-def write_search_table(search: "Search", read_trials: Callable[[], list[FrozenTrial]]) -> Path:
+def write_search_table(search: Search, read_trials: Callable[[], list[FrozenTrial]]) -> Path:
     """Write the table of all trials that have ended, atomically.
 
     Trials are read and written under one lock: of two runners of a machine that end together, the later one to write
@@ -39,13 +37,13 @@ def write_search_table(search: "Search", read_trials: Callable[[], list[FrozenTr
     return path
 
 
-def search_table(search: "Search", trials: list[FrozenTrial]) -> pd.DataFrame:
+def search_table(search: Search, trials: list[FrozenTrial]) -> pd.DataFrame:
     """Rows of run_infos.parquet of every trial that has ended, with cv_name and one column per hyperparameter.
 
     Lists are JSON text; a column whose values are of several types is text.
     """
-    parts = [_trial_table(search, trial) for trial in trials if trial.state.is_finished()]
-    parts = [part for part in parts if len(part)]
+    ended = [(trial, rows) for trial in trials if trial.state.is_finished() and (rows := trial_rows(trial))]
+    parts = [_trial_table(search, trial, rows) for trial, rows in ended]
     if not parts:
         return pd.DataFrame({"cv_name": pd.Series(dtype="object"), **{name: [] for name in search.space.parameters}})
     table = pd.concat(parts, ignore_index=True)
@@ -54,10 +52,7 @@ def search_table(search: "Search", trials: list[FrozenTrial]) -> pd.DataFrame:
     return table
 
 
-def _trial_table(search: "Search", trial: FrozenTrial) -> pd.DataFrame:
-    from darts_train.experiments.study import trial_rows
-
-    rows = trial_rows(trial)
+def _trial_table(search: Search, trial: FrozenTrial, rows: list[RunRow]) -> pd.DataFrame:
     order = {seed: position for position, seed in enumerate(search.seeds)}
     rows.sort(key=lambda row: (order.get(row.seed, len(order)), row.fold))
     runs = [row.metrics if row.status == "finished" else None for row in rows]

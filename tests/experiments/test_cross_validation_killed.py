@@ -24,7 +24,7 @@ def cross_validate(root, artifacts):
         Data(train_data_dir=root),
         Split(total_folds=3),
         hyperparameters(),
-        training(),
+        training(max_epochs=2),
         CrossValidation(cv_name="c"),
         Repeats(n_folds=2, n_randoms=1),
         Scoring(),
@@ -36,7 +36,7 @@ def cross_validate(root, artifacts):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_as_if_nobody_had(tmp_path):
-    make_set(tmp_path / "set", patches=18, size=32)
+    make_set(tmp_path / "set", patches=12, size=32)
     undisturbed = cross_validate(tmp_path / "set", tmp_path / "a")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["darts_train.experiments.run", "tests.support.sets"])
@@ -44,7 +44,7 @@ def test_killed_at_random_moments_it_ends_as_if_nobody_had(tmp_path):
     while True:
         process = context.Process(target=cross_validate, args=(tmp_path / "set", tmp_path / "b"))
         process.start()
-        deadline = time.monotonic() + (chance.uniform(1.0, 5.0) if kills < 4 else 200.0)
+        deadline = time.monotonic() + (chance.uniform(0.5, 3.0) if kills < 3 else 200.0)
         while process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.05)
         if not process.is_alive():

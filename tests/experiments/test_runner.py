@@ -146,7 +146,7 @@ def test_configurations_that_cannot_work_do_not_stop_a_search(search, local):
     def fail(place, *args):
         raise UserError("does not go together")
 
-    assert runner_of(search, local, fail).run(5) == 5
+    assert runner_of(search, local, fail).run(4) == 4
 
 
 def test_a_runner_with_other_settings_is_refused(search, tmp_path, local):
