@@ -19,6 +19,7 @@ def commands(
     split = ["--data-split-method", "region", "--data-split-by", HELD_OUT]
     network: list[Any] = ["--model-arch", recipe.model_arch, "--model-encoder", recipe.model_encoder]
     network += ["--batch-size", recipe.batch_size, "--gamma", recipe.gamma]
+    network += ["--focal-loss-alpha", recipe.focal_loss_alpha]
     quiet: list[Any] = [
         "--early-stopping-patience",
         0,

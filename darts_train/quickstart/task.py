@@ -40,9 +40,10 @@ class Recipe:
     overlap: int = 32
     optical_range: str = "0,1"
     model_arch: str = "Linknet"
-    model_encoder: str = "mobilenet_v2"
+    model_encoder: str = "resnet18"
     batch_size: int = 8
     search_epochs: int = 6
-    epochs: int = 40
-    gamma: float = 0.94
+    epochs: int = 28
+    gamma: float = 0.9
+    focal_loss_alpha: float = 0.6  # short trainings miss clouds rather than invent them
     space: Mapping[str, Any] = field(default_factory=lambda: {"learning_rate": [3e-4, 1e-3, 3e-3]})
