@@ -10,20 +10,18 @@ A run may be killed at any moment and called again: finished, it is returned as 
 last.ckpt and ends bit for bit (on the CPU) where it would have ended.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from darts_train.artifacts.names import check_name, new_run_id, random_name
-from darts_train.artifacts.run_record import RunRecord, read_record, write_record
+from darts_train.artifacts.run_record import read_record
 from darts_train.artifacts.tree import RUNS, RunPlace, parse_run_directory, single_run_dir
 from darts_train.base.errors import UserError
-from darts_train.base.files import atomic_path, require_writable, sweep_leftovers
+from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
-from darts_train.base.provenance import host, now, package_versions
 from darts_train.dataset.leakage import warn_leakage
+from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
-    PreparedRun,
     check_start,
     plain_settings,
     prepare_run,
@@ -31,71 +29,14 @@ from darts_train.experiments.run_settings import (
     validate_run_settings,
 )
 from darts_train.experiments.run_test import TestResult, test_smp
-from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
-from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, read_checkpoint
-from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import resolve_precision
-from darts_train.training.fit import fit
-from darts_train.training.module import SegmentationModule, TrainingError
-from darts_train.training.sample_figures import SampleFigures, chosen_patches
-from darts_train.training.trackers import FileTracker, make_wandb
-from darts_train.training.weights import load_weights
+from darts_train.training.module import TrainingError
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
 
-CHECKPOINTS, SPLIT_FILE, LOCK_FILE = "checkpoints", "split.parquet", ".lock"
+LOCK_FILE = ".lock"
 _log = logger("experiments")
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run gave. `metrics` are those of the best checkpoint (by val/JaccardIndex), `duration` is in seconds.
-
-    `resumed`: an earlier process had done a part of the work, or all of it.
-    """
-
-    run_name: str
-    run_id: str
-    directory: Path
-    status: str
-    best_checkpoint: Path
-    metrics: dict[str, float]
-    last_metrics: dict[str, float]
-    duration: float
-    resumed: bool
-
-    def summary(self) -> str:
-        """A few lines for the terminal."""
-        shown = [f"{name} {self.metrics[name]:.4f}" for name in SHOWN if name in self.metrics]
-        return (
-            f"run {self.run_name}-{self.run_id} {self.status} in {self.duration:.0f} s\n"
-            f"best checkpoint: {self.best_checkpoint}\n{', '.join(shown)}"
-        )
-
-
-SHOWN = (MONITOR, "val/F1Score", "val/Precision", "val/Recall", "val/loss")
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A run whose settings were checked."""
-
-    place: RunPlace
-    prepared: PreparedRun
-    hyperparameters: Hyperparameters
-    training: Training
-    tracking: Tracking
-    settings: dict[str, object]
-    fold: int
-    seed: int
-    continue_from: Path | None
-    weights_from: Path | None
-    fingerprint: str
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.place.directory / CHECKPOINTS
 
 
 def execute_run(
@@ -127,12 +68,12 @@ def execute_run(
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}
     settings = plain_settings(groups) | {"start": str(start) if start else None}
     require_writable(place.directory, "--artifact-dir")
-    job = _Job(
+    job = RunJob(
         place, prepared, hyperparameters, training, tracking, settings, fold, seed, continue_from, weights_from,
         fingerprint,
     )  # fmt: skip
     with exclusive_lock(place.directory / LOCK_FILE, f"run {place.directory.name}"):
-        return _go_on_or_begin(job)
+        return go_on_or_begin(job)
 
 
 def train_smp(
@@ -184,138 +125,3 @@ def find_place(artifact_dir: Path, run_name: str | None, fingerprint: str) -> Ru
             return RunPlace(path, name, run_id)
     run_id = new_run_id()
     return RunPlace(single_run_dir(artifact_dir, run_name, run_id), run_name, run_id)
-
-
-def _go_on_or_begin(job: _Job) -> RunResult:
-    earlier = read_record(job.place.directory)
-    if earlier and earlier.fingerprint != job.fingerprint:
-        raise UserError(
-            f"{job.place.directory} holds a run with other settings or other data; choose another name, or remove it."
-        )
-    if earlier and earlier.status == "finished":
-        return _result(job, earlier, resumed=True)
-    last = _whole_last_checkpoint(job) if earlier else None
-    sweep_leftovers(job.place.directory)
-    sweep_leftovers(job.checkpoints)
-    if last is None:
-        for path in job.checkpoints.glob("*.ckpt"):  # of a run that is not this one
-            path.unlink()
-    record = RunRecord(
-        run_name=job.place.run_name,
-        run_id=job.place.run_id,
-        cv_name=job.place.cv_name,
-        tune_name=job.place.tune_name,
-        status="running",
-        fingerprint=job.fingerprint,
-        fold=job.fold,
-        seed=job.seed,
-        started=earlier.started if earlier and last else now(),
-        data_hash=job.prepared.data.data_hash,
-        split_hash=job.prepared.indices.hash,
-        versions=package_versions(),
-        host=host() | {"device": str(job.prepared.device)},
-        settings=job.settings,
-    )
-    write_record(job.place.directory, record)
-    with atomic_path(job.place.directory / SPLIT_FILE) as temporary:
-        job.prepared.indices.table(job.prepared.data.metadata).to_parquet(temporary)
-    return _train(job, record, last)
-
-
-def _train(job: _Job, record: RunRecord, last: Path | None) -> RunResult:
-    """Fit, and keep run.json true whatever happens."""
-    keeper = KeepCheckpoints(
-        job.checkpoints, job.place.run_id, job.training.save_top_k, job.training.early_stopping_patience
-    )
-    try:
-        _fit(job, keeper, last)
-    except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-        reason = None if stopped else (str(error).strip().splitlines() or [type(error).__name__])[0]
-        status = "interrupted" if stopped else "failed"
-        _close(job, record, keeper, {"status": status, "error": reason})
-        raise
-    return _result(job, _close(job, record, keeper, {"status": "finished"}), resumed=last is not None)
-
-
-def _fit(job: _Job, keeper: KeepCheckpoints, last: Path | None) -> None:
-    start = last or job.continue_from
-    replaced = start is not None or job.weights_from is not None
-    place, prepared, training = job.place, job.prepared, job.training
-    names = {
-        "run_name": place.run_name,
-        "run_id": place.run_id,
-        "cv_name": place.cv_name or "none",
-        "tune_name": place.tune_name or "none",
-    }
-    h = job.hyperparameters
-    module = SegmentationModule(
-        prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
-        random_seed=job.seed, run=names, pretrained=not replaced,
-    )  # fmt: skip
-    if job.weights_from and not last:
-        load_weights(module, job.weights_from)
-    data = TrainDataModule(
-        prepared.data,
-        prepared.indices,
-        batch_size=h.batch_size,
-        seed=job.seed,
-        num_workers=training.num_workers,
-        in_memory=training.in_memory,
-    )
-    done = int(read_checkpoint(last)["epoch"]) + 1 if last else 0
-    files = FileTracker(place.directory, prepared.data.config.classes, done)
-    tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))
-    wandb = make_wandb(place.directory, job.tracking, names, tags)
-    figures = SampleFigures(
-        place.directory / "figures" / f"val{job.fold}-samples",
-        chosen_patches(prepared.data, prepared.indices.val),
-        training.plot_every_n_val_epochs,
-        training.check_val_every_n_epoch,
-    )
-    fit(module, data, training, prepared.device, keeper, [files, *([wandb] if wandb else [])], [figures], start)
-
-
-def _whole_last_checkpoint(job: _Job) -> Path | None:
-    """last.ckpt where it can be read. A run's end does not depend on where it is taken up, so a new start is safe."""
-    path = job.checkpoints / LAST
-    if not path.is_file():
-        return None
-    try:
-        read_checkpoint(path)
-    except UserError as error:
-        _log.warning("%s The run starts anew.", error)
-        return None
-    return path
-
-
-def _close(job: _Job, record: RunRecord, keeper: KeepCheckpoints, changes: dict[str, object]) -> RunRecord:
-    best = job.checkpoints / BEST
-    found = {
-        "ended": now(),
-        "duration": keeper.seconds,
-        "best_checkpoint": f"{CHECKPOINTS}/{BEST}" if best.is_file() else None,
-        "best_metrics": keeper.best_metrics,
-        "last_metrics": keeper.last_metrics,
-    }
-    closed = record.model_copy(update=found | changes)
-    write_record(job.place.directory, closed)
-    return closed
-
-
-def _result(job: _Job, record: RunRecord, resumed: bool) -> RunResult:
-    return RunResult(
-        run_name=record.run_name,
-        run_id=record.run_id,
-        directory=job.place.directory,
-        status=record.status,
-        best_checkpoint=job.place.directory / (record.best_checkpoint or f"{CHECKPOINTS}/{BEST}"),
-        metrics=_numbers(record.best_metrics),
-        last_metrics=_numbers(record.last_metrics),
-        duration=record.duration,
-        resumed=resumed,
-    )
-
-
-def _numbers(metrics: dict[str, float | None]) -> dict[str, float]:
-    return {name: float("nan") if value is None else value for name, value in metrics.items()}

@@ -1,5 +1,6 @@
 """Everything about a run that can be wrong is found here, before the first epoch and before a file is written."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         if not len(getattr(indices, part)):
             raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
     patch_size = opened.config.patch_size
-    check_patch_size(hyperparameters.model_arch, hyperparameters.model_encoder, patch_size)
+    check_fit(hyperparameters.model_arch, hyperparameters.model_encoder, patch_size)
     config = make_model_config(
         hyperparameters.model_arch,
         hyperparameters.model_encoder,
@@ -60,6 +61,12 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         settings=opened.config.settings,
     )
     return PreparedRun(opened, indices, where, config)
+
+
+@functools.lru_cache(maxsize=64)
+def check_fit(arch: str, encoder: str, patch_size: int) -> None:
+    """`check_patch_size`, which builds the network for it, once per network and size: searches ask often."""
+    check_patch_size(arch, encoder, patch_size)
 
 
 def validate_run_settings(

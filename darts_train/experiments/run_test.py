@@ -21,9 +21,9 @@ from darts_train.base.files import require_directory, require_file, write_bytes,
 from darts_train.base.log import logger
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
+from darts_train.experiments.run_settings import check_fit
 from darts_train.figures.panels import confusion_panel, curve_panel
 from darts_train.metrics.curves import best_thresholds, curves
-from darts_train.models.factory import check_patch_size
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.models.torch_device import torch_device
@@ -146,7 +146,7 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
             f"{data.train_data_dir} has the classes {', '.join(opened.config.classes)}, the model "
             f"{', '.join(model.classes)}; use a set with the same classes."
         )
-    check_patch_size(model.arch, model.encoder, opened.config.patch_size)
+    check_fit(model.arch, model.encoder, opened.config.patch_size)
     bands = [
         dataclasses.replace(theirs, scale=ours.scale, offset=ours.offset)
         for theirs, ours in zip(model.spec.bands, opened.bands, strict=True)
@@ -220,6 +220,8 @@ def _draw(found: Evaluation, model: LoadedModel, layer: InputLayer, data: TrainD
             write_bytes(
                 target / "precision_recall.png", curve_panel(curve.recall, curve.precision, "recall", "precision", "PR")
             )
+        for earlier in target.glob("sample_*.png"):  # of another test of this run
+            earlier.unlink()
         rows = chosen_patches(data, found.rows.numpy())
         for row, png in zip(rows, predicted_panels(model.network, layer, data, rows, found.counts.device), strict=True):
             write_bytes(target / f"sample_{row}.png", png)

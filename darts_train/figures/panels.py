@@ -78,8 +78,8 @@ def sample_panel(
     predicted = (prediction > 0.5).astype(np.int64) if is_probability else prediction.astype(np.int64)
     rgb = rgb_image(x, names)
     truth = class_image(np.where(target == ignore_index, 0, target).astype(np.int64))
-    figure = Figure(figsize=(14, 4), dpi=DPI, layout="constrained")
-    axes = figure.subplots(1, 4)
+    figure = Figure(figsize=(14, 4), dpi=DPI)
+    axes = figure.subplots(1, 4, gridspec_kw={"left": 0.01, "right": 0.96, "bottom": 0.02, "top": 0.82, "wspace": 0.04})
     pictures = (rgb, truth, agreement_image(rgb, target, predicted, ignore_index))
     for axis, picture, name in zip(axes, pictures, ("image", "labels", "hit, extra, missed"), strict=False):
         axis.imshow(picture, interpolation="nearest")
@@ -87,7 +87,7 @@ def sample_panel(
     axes[3].set_title("prediction")
     if is_probability:
         shown = axes[3].imshow(prediction, vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
-        figure.colorbar(shown, ax=axes[3], shrink=0.8)
+        figure.colorbar(shown, cax=figure.add_axes((0.965, 0.1, 0.008, 0.64)))
     else:
         axes[3].imshow(class_image(predicted), interpolation="nearest")
     for axis in axes:

@@ -49,17 +49,26 @@ def train(root, artifacts, run_options=None, h=None, t=None):
     )
 
 
+def unfinish(directory):
+    """Make a run look as if it had been killed before its end was recorded."""
+    record = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(json.dumps(record | {"status": "running"}))
+
+
+LEARNING = {
+    "h": {"model_encoder": "tu-mobilenetv3_small_050", "batch_size": 2, "augment": False, "gamma": 0.9},
+    "t": {"max_epochs": 10, "check_val_every_n_epoch": 5, "save_top_k": 0},
+}
+
+
 def test_discs_are_learned(tmp_path):
-    root = tmp_path / "set"
-    make_set(root, patches=24, size=32)
-    result = run(root, tmp_path / "run", t={"max_epochs": 16, "check_val_every_n_epoch": 4})
-    assert result.metrics["val/JaccardIndex"] > 0.8
+    make_set(tmp_path / "set", patches=24, size=32)
+    assert run(tmp_path / "set", tmp_path / "run", **LEARNING).metrics["val/JaccardIndex"] > 0.8
 
 
 def test_several_classes_are_learned(tmp_path):
-    root = tmp_path / "set"
-    make_set(root, patches=24, size=32, classes=3)
-    result = run(root, tmp_path / "run", t={"max_epochs": 20, "check_val_every_n_epoch": 5}, h={"batch_size": 2})
+    make_set(tmp_path / "set", patches=24, size=32, classes=3)
+    result = run(tmp_path / "set", tmp_path / "run", **LEARNING)
     assert result.metrics["val/JaccardIndex"] > 0.6
     assert {"val/JaccardIndex_class1", "val/JaccardIndex_class2"} <= set(result.metrics)
     assert load_model_file(result.best_checkpoint).classes == ("background", "class1", "class2")
@@ -67,8 +76,7 @@ def test_several_classes_are_learned(tmp_path):
 
 def test_a_set_of_older_make_is_learned(tmp_path):
     root = make_old_set(tmp_path / "old", patches=24)
-    result = run(root, tmp_path / "run", t={"max_epochs": 14, "check_val_every_n_epoch": 7})
-    assert result.metrics["val/JaccardIndex"] > 0.5
+    assert run(root, tmp_path / "run", **LEARNING).metrics["val/JaccardIndex"] > 0.6
 
 
 def test_a_run_directory_holds_what_it_should(trained):
@@ -154,12 +162,17 @@ def test_validation_rarer_than_epochs_happens_at_the_end(root, tmp_path):
     assert result.metrics
 
 
-def test_early_stopping_stops(root, tmp_path):
-    t = {"max_epochs": 30, "early_stopping_patience": 2}
-    result = run(root, tmp_path / "run", h={"learning_rate": 1e-12}, t=t)
+def test_early_stopping_stops_and_stays_stopped(root, tmp_path):
+    options = {"h": {"learning_rate": 1e-12}, "t": {"max_epochs": 30, "early_stopping_patience": 2}}
+    result = run(root, tmp_path / "run", **options)
     epochs = [row for row in read_rows(tmp_path / "run" / "metrics.csv") if row["learning_rate"]]
-    assert len(epochs) == 3
-    assert result.status == "finished"
+    assert (len(epochs), result.status) == (3, "finished")
+    # Killed after the decision to stop, before run.json said so:
+    before = (tmp_path / "run/metrics.csv").read_bytes(), weights_hash(tmp_path / "run/checkpoints/last.ckpt")
+    unfinish(tmp_path / "run")
+    again = run(root, tmp_path / "run", **options)
+    assert (again.status, again.metrics) == ("finished", result.metrics)
+    assert before == ((tmp_path / "run/metrics.csv").read_bytes(), weights_hash(tmp_path / "run/checkpoints/last.ckpt"))
 
 
 def test_a_batch_larger_than_the_training_part_is_fine(root, tmp_path):
@@ -201,8 +214,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(root, tmp_path, monkeypatch):
 def test_a_broken_last_checkpoint_means_a_new_start(root, trained, tmp_path):
     directory = tmp_path / "run"
     shutil.copytree(trained[0], directory)
-    record = json.loads((directory / "run.json").read_text())
-    (directory / "run.json").write_text(json.dumps(record | {"status": "running"}))
+    unfinish(directory)
     (directory / "checkpoints/last.ckpt").write_bytes(b"half")
     result = run(root, directory, t={"check_val_every_n_epoch": 2})
     assert not result.resumed
@@ -220,7 +232,7 @@ def test_two_processes_do_not_share_a_run(root, tmp_path):
 def test_continuing_takes_epochs_and_optimiser_along(root, trained, tmp_path):
     last = trained[0] / "checkpoints" / "last.ckpt"
     t = {"max_epochs": 5, "check_val_every_n_epoch": 2}
-    result = run(root, tmp_path / "more", t=t, continue_from=last)
+    result = run(root, tmp_path / "more", t=t, continue_from=last, run_id="bbbbbbbb")
     straight = run(root, tmp_path / "straight", t=t)
     ends = [weights_hash(r.directory / "checkpoints/last.ckpt") for r in (result, straight)]
     assert ends[0] == ends[1]
@@ -299,8 +311,7 @@ def test_a_name_is_taken_up_while_its_run_is_unfinished(root, tmp_path):
     assert f"heron-{first.run_id} finished" in first.summary()
     second = train(root, artifacts, {"run_name": "heron"})
     assert second.run_id != first.run_id
-    record = json.loads((second.directory / "run.json").read_text())
-    (second.directory / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
+    unfinish(second.directory)
     third = train(root, artifacts, {"run_name": "heron"}, h={"gamma": 0.8})
     assert third.run_id not in (first.run_id, second.run_id)
     fourth = train(root, artifacts, {"run_name": "heron"})

@@ -8,8 +8,11 @@ from pathlib import Path
 import torch
 
 from darts_train.experiments.run import RunPlace, RunResult, execute_run
+from darts_train.experiments.run_settings import check_fit
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.training.metrics_file import MetricsFile
+
+__all__ = ["SMALL", "check_fit", "hyperparameters", "place", "run", "run_and_die", "training", "weights_hash"]
 
 SMALL = {
     "model_arch": "Linknet",
@@ -35,15 +38,15 @@ def training(**changes) -> Training:
     return Training(**{**quick, **changes})
 
 
-def place(directory: Path) -> RunPlace:
-    return RunPlace(directory, "run", "aaaaaaaa")
+def place(directory: Path, run_id: str = "aaaaaaaa") -> RunPlace:
+    return RunPlace(directory, "run", run_id)
 
 
 def run(root: Path, directory: Path, *, h=None, t=None, split=None, data=None, seed=42, fold=0, **further) -> RunResult:
     """`execute_run` on the CPU with one thread; `h` and `t` change hyperparameters and training."""
     torch.set_num_threads(1)
     return execute_run(
-        place(directory),
+        place(directory, further.pop("run_id", "aaaaaaaa")),
         Data(train_data_dir=root, **(data or {})),
         Split(**(split or {})),
         hyperparameters(**(h or {})),

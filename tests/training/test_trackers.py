@@ -38,6 +38,7 @@ def test_wandb_needs_project_and_entity(tmp_path, tracking):
 def test_wandb_runs_offline_for_real(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB__SERVICE_WAIT", "200")  # a busy machine starts its service slowly
     tracker = make_wandb(tmp_path, BOTH, RUN, ("set",))
     assert isinstance(tracker, WandbTracker)
     tracker.log_hyperparams({"learning_rate": 0.1})
@@ -52,7 +53,7 @@ def test_wandb_runs_offline_for_real(tmp_path, monkeypatch, caplog):
     )
     tracker.finalize("success")
     assert list(tmp_path.glob("wandb/offline-run-*-abcd1234/*.wandb"))
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("darts")]
 
 
 def test_a_tracker_that_fails_is_said_once_and_left_out(tmp_path, monkeypatch, caplog):

@@ -1,0 +1,118 @@
+"""Runs that are killed (SIGKILL, as the kernel or a scheduler does) and called again end as if nothing had been.
+
+The killed processes are forked from a server that has imported everything (`support/warm.py`), so that ten of them
+take seconds.
+"""
+
+import multiprocessing
+import random
+import signal
+import time
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from darts_train.artifacts.run_record import read_record
+from darts_train.training.metrics_file import read_rows
+from tests.support.runs import run_and_die, weights_hash
+from tests.support.sets import make_set
+
+OPTIONS = {"t": {"max_epochs": 4, "check_val_every_n_epoch": 2, "save_top_k": 2}}
+
+# The files that a run renames into place: run.json, split.parquet, metrics.csv, hparams.yaml (1 to 4); then per epoch
+# last.ckpt, and before it, after every second epoch, best.ckpt (where it is one) and the top-k file. At last run.json.
+CHAIN = [
+    "before 1",  # nothing is there
+    "after 2",
+    "torn 1",  # in the first row of metrics.csv
+    "after 5",  # the first last.ckpt is there; from here on the second epoch
+    "before 5",  # its best.ckpt is not
+    "after 5",  # best.ckpt is, last.ckpt is of the epoch before
+    "after 6",  # the top-k file is, too
+    "after 7",  # all three are; from here on the third epoch
+    "torn 2",  # in its row of metrics.csv
+    "after 5",
+]
+
+
+@pytest.fixture(scope="module")
+def server():
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.warm"])
+    with pytest.MonkeyPatch.context() as patch:
+        # The server looks for what it imports beforehand on the path of a fresh interpreter.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sets") / "set"
+    make_set(path, patches=10, size=32)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server, root, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("full") / "run-aaaaaaaa"
+    assert call(server, root, directory, "") == 0
+    return directory
+
+
+def call(server, root, directory, death):
+    process = server.Process(target=run_and_die, args=(root, directory, death, OPTIONS))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def assert_same(directory, expected):
+    for name in ("best.ckpt", "last.ckpt"):
+        assert weights_hash(directory / "checkpoints" / name) == weights_hash(expected / "checkpoints" / name)
+    names = [sorted(path.name for path in (d / "checkpoints").iterdir()) for d in (directory, expected)]
+    assert names[0] == names[1]
+    assert (directory / "metrics.csv").read_bytes() == (expected / "metrics.csv").read_bytes()
+    ours, theirs = read_record(directory), read_record(expected)
+    assert (ours.status, ours.best_metrics, ours.last_metrics) == ("finished", theirs.best_metrics, theirs.last_metrics)
+    assert not list(directory.rglob("*.tmp"))
+
+
+def test_an_undisturbed_run_has_every_epoch(undisturbed):
+    epochs = [row["epoch"] for row in read_rows(undisturbed / "metrics.csv") if row["learning_rate"]]
+    assert epochs == [str(epoch) for epoch in range(4)]
+
+
+def test_three_kills_change_nothing(server, root, undisturbed, tmp_path):
+    directory = tmp_path / "run-aaaaaaaa"
+    for death in ("torn 4", "before 7", "after 7"):  # in a row of metrics; between best and last; after last
+        assert call(server, root, directory, death) == -signal.SIGKILL
+        record = read_record(directory)
+        assert record.status == "running"
+    assert call(server, root, directory, "") == 0
+    assert_same(directory, undisturbed)
+
+
+@pytest.mark.slow
+def test_ten_kills_change_nothing(server, root, undisturbed, tmp_path):
+    directory = tmp_path / "run-aaaaaaaa"
+    kills = [call(server, root, directory, death) for death in CHAIN]
+    assert kills == [-signal.SIGKILL] * 10
+    assert call(server, root, directory, "") == 0
+    assert_same(directory, undisturbed)
+
+
+@pytest.mark.slow
+def test_kills_at_any_time_change_nothing(server, root, undisturbed, tmp_path):
+    directory = tmp_path / "run-aaaaaaaa"
+    times = random.Random(1)
+    for _ in range(4):
+        process = server.Process(target=run_and_die, args=(root, directory, "", OPTIONS))
+        process.start()
+        time.sleep(times.uniform(0.3, 2.5))
+        process.kill()
+        process.join()
+    assert call(server, root, directory, "") == 0
+    assert_same(directory, undisturbed)
