@@ -159,7 +159,19 @@ def _line(series: Series, index: int, across: _Scale, up: _Scale) -> list[str]:
             path.append(f"{'M' if broken else 'L'}{across(x):.1f} {up(y):.1f}")
         broken = not math.isfinite(y)
     style = f'fill="none" stroke="{_colour(index)}" stroke-width="2.2" stroke-linejoin="round" stroke-linecap="round"'
-    return [f'<path d="{"".join(path)}" {style} stroke-dasharray="{DASHES[index % len(DASHES)]}"/>'] if path else []
+    parts = [f'<path d="{"".join(path)}" {style} stroke-dasharray="{DASHES[index % len(DASHES)]}"/>'] if path else []
+    return parts + [_dot(across(x), up(y), index) for x, y in _alone(series)]
+
+
+def _alone(series: Series) -> list[tuple[float, float]]:
+    """Points without a neighbour, which a line would not show."""
+    points = list(zip(series.x, series.y, strict=True))
+    seen = [False, *(math.isfinite(y) for _, y in points), False]
+    return [point for i, point in enumerate(points) if seen[i + 1] and not seen[i] and not seen[i + 2]]
+
+
+def _dot(x: float, y: float, index: int) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{_colour(index)}"/>'
 
 
 def _legend(names: Sequence[str]) -> list[str]:

@@ -52,6 +52,13 @@ def test_lines_are_inside_the_plot_and_higher_values_are_higher_up():
     assert 300 > y0 > y1 > 0
 
 
+def test_a_point_without_neighbours_is_a_dot():
+    svg = line_chart([Series("loss", range(5), [1.0, math.nan, 2.0, 3.0, math.nan])], "Loss", "epoch", "loss")
+    assert len(list(ElementTree.fromstring(svg).iter(f"{SVG}circle"))) == 1
+    once = line_chart([Series("loss", [1], [0.5])], "Loss", "epoch", "loss")
+    assert len(list(ElementTree.fromstring(once).iter(f"{SVG}circle"))) == 1
+
+
 def test_dots_mark_every_finite_value_and_the_mean():
     svg = dot_chart([DotRow("a", (0.2, 0.4)), DotRow("b", (0.6, math.nan), marked=True)], "Scores", "score")
     root = ElementTree.fromstring(svg)
