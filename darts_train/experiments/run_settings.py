@@ -13,6 +13,7 @@ from darts_train.base.files import require_file
 from darts_train.base.hashes import hash_file, hash_json
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.models.arguments import NetworkOptions, parse_options
 from darts_train.models.factory import check_names, check_patch_size
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
@@ -43,13 +44,14 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     """
     where = torch_device(device.device)
     check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
+    options = parse_options(hyperparameters.model_options)
     opened = TrainData.open(data.train_data_dir, data.bands)
     indices = make_split(opened.metadata, split, fold)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
             raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
     patch_size = opened.config.patch_size
-    check_fit(hyperparameters.model_arch, hyperparameters.model_encoder, patch_size)
+    check_fit(hyperparameters.model_arch, hyperparameters.model_encoder, patch_size, options)
     config = make_model_config(
         hyperparameters.model_arch,
         hyperparameters.model_encoder,
@@ -59,14 +61,15 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         patch_size,
         opened.config.ignore_index,
         settings=opened.config.settings,
+        options=options,
     )
     return PreparedRun(opened, indices, where, config)
 
 
 @functools.lru_cache(maxsize=64)
-def check_fit(arch: str, encoder: str, patch_size: int) -> None:
+def check_fit(arch: str, encoder: str, patch_size: int, options: NetworkOptions) -> None:
     """`check_patch_size`, which builds the network for it, once per network and size: searches ask often."""
-    check_patch_size(arch, encoder, patch_size)
+    check_patch_size(arch, encoder, patch_size, options=options)
 
 
 def validate_run_settings(

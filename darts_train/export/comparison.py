@@ -18,14 +18,15 @@ Logits = npt.NDArray[np.float32]
 
 def small_size(model: LoadedModel) -> int:
     """Least multiple of the stride, two at least, that the network takes; its patch size where there is none."""
-    step = stride(model.arch, model.encoder)
+    step = stride(model.arch, model.encoder, model.options)
     sizes = range(2 * step, min(model.patch_size, LARGEST_SUGGESTION) + 1, step)
-    return next((size for size in sizes if takes(model.arch, model.encoder, size)), model.patch_size)
+    fits = (size for size in sizes if takes(model.arch, model.encoder, size, model.options))
+    return next(fits, model.patch_size)
 
 
 def free_shapes(model: LoadedModel) -> list[Shape]:
     """Shapes for a network that takes any multiple of its stride: its own, and small ones that are not square."""
-    step, small = stride(model.arch, model.encoder), small_size(model)
+    step, small = stride(model.arch, model.encoder, model.options), small_size(model)
     own = (1, model.patch_size, model.patch_size)
     return [own, (2, small, small + 2 * step), (3, small + step, small)]
 

@@ -73,7 +73,7 @@ def describe(model: LoadedModel, difference: float, free: bool) -> dict[str, Any
         "threshold": model.threshold,
         "patch_size": model.patch_size,
         "source": model.source,
-        "stride": stride(model.arch, model.encoder),
+        "stride": stride(model.arch, model.encoder, model.options),
         "free_sizes": free,
         "activation": "sigmoid" if len(model.classes) == 2 else "softmax",
         "arch": model.arch,

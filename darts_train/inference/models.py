@@ -126,7 +126,7 @@ def _open_torch(path: Path, window_size: int | None, device: str | None) -> tupl
     place = torch_device(device)
     loaded: LoadedModel = load_model_file(path)
     size = window_size or loaded.patch_size
-    check_patch_size(loaded.arch, loaded.encoder, size, "--window-size")
+    check_patch_size(loaded.arch, loaded.encoder, size, "--window-size", loaded.options)
     backend = TorchBackend(loaded.network.to(place), InputLayer(loaded.spec).to(place), place)
     facts = (loaded.spec, loaded.classes, loaded.threshold, loaded.patch_size, loaded.source)
     return MapModel(path, backend, *facts), size

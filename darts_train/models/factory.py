@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from darts_train.base.errors import UserError, listing, nearest
+from darts_train.models.arguments import NetworkOptions, plain
 
 LARGEST_SUGGESTION = 2048  # patch sizes beyond are not looked at when one is to be suggested
 
@@ -63,11 +64,19 @@ def check_names(arch: str, encoder: str) -> None:
     raise UserError(f"--model-encoder: there is no encoder {encoder!r}{hint}.")
 
 
-def create_network(arch: str, encoder: str, encoder_weights: str | None, in_channels: int, classes: int) -> nn.Module:
+def create_network(
+    arch: str,
+    encoder: str,
+    encoder_weights: str | None,
+    in_channels: int,
+    classes: int,
+    options: NetworkOptions = (),
+) -> nn.Module:
     """A network float32 [n, in_channels, h, w] → logits [n, 1 or classes, h, w], in training mode.
 
     `classes` counts the background. `encoder_weights` names pretrained weights (`imagenet`), which are downloaded
-    once; None starts from random ones. Initial weights follow torch's global random generator.
+    once; None starts from random ones. `options` are further arguments of the constructor. Initial weights follow
+    torch's global random generator.
 
     Raises:
         UserError: unknown names, two that do not go together, or weights that cannot be had.
@@ -75,7 +84,8 @@ def create_network(arch: str, encoder: str, encoder_weights: str | None, in_chan
     check_names(arch, encoder)
     if encoder_weights is not None:
         _check_weights(encoder, encoder_weights)
-    return create_from_arguments(arch, encoder, encoder_weights, in_channels, output_channels(classes))
+    channels = output_channels(classes)
+    return create_from_arguments(arch, encoder, encoder_weights, in_channels, channels, **plain(options))
 
 
 def _check_weights(encoder: str, weights: str) -> None:
@@ -101,7 +111,10 @@ def create_from_arguments(
     except Exception as error:  # the hub client raises its own, httpx's and requests' errors
         reason = str(error).strip("\"'").split("\n")[0]
         if isinstance(error, ValueError | KeyError | TypeError) and not isinstance(error, OSError):
-            raise UserError(f"--model-arch {arch} does not go with --model-encoder {encoder}: {reason}") from error
+            said = f" and {', '.join(further)}" if further else ""
+            raise UserError(
+                f"--model-arch {arch} does not go with --model-encoder {encoder}{said}: {reason}"
+            ) from error
         if weights is not None:
             raise UserError(
                 f"--model-encoder-weights: {weights} of {encoder} cannot be had ({reason.rstrip('.')}). "
@@ -112,28 +125,28 @@ def create_from_arguments(
 
 
 @functools.lru_cache(maxsize=8)
-def _shape_network(arch: str, encoder: str) -> nn.Module:
+def _shape_network(arch: str, encoder: str, options: NetworkOptions = ()) -> nn.Module:
     """The network without its weights' memory, for questions about shapes. Draws no random number of the caller's."""
     check_names(arch, encoder)
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                return create_from_arguments(arch, encoder, None, 3, 1).eval()
+                return create_from_arguments(arch, encoder, None, 3, 1, **plain(options)).eval()
         except RuntimeError:  # encoders that read a number off a tensor while they are built (mit_b0 and its kin)
-            return create_from_arguments(arch, encoder, None, 3, 1).eval().to("meta")
+            return create_from_arguments(arch, encoder, None, 3, 1, **plain(options)).eval().to("meta")
 
 
-def stride(arch: str, encoder: str) -> int:
+def stride(arch: str, encoder: str, options: NetworkOptions = ()) -> int:
     """Pixels of the input per pixel of the deepest features: 32 for most, 8 or 16 for dilated ones.
 
     Sizes that are multiples of it suit every convolutional network. Raises UserError for unknown names.
     """
-    return int(_shape_network(arch, encoder).encoder.output_stride)  # type: ignore[union-attr, arg-type]
+    return int(_shape_network(arch, encoder, options).encoder.output_stride)  # type: ignore[union-attr, arg-type]
 
 
-def takes(arch: str, encoder: str, size: int) -> bool:
+def takes(arch: str, encoder: str, size: int, options: NetworkOptions = ()) -> bool:
     """Whether the network maps a square of `size` pixels to one of the same size."""
-    network = _shape_network(arch, encoder)
+    network = _shape_network(arch, encoder, options)
     try:
         with torch.no_grad():
             logits = network(torch.empty(1, 3, size, size, device="meta"))
@@ -142,17 +155,19 @@ def takes(arch: str, encoder: str, size: int) -> bool:
     return tuple(logits.shape[-2:]) == (size, size)
 
 
-def check_patch_size(arch: str, encoder: str, patch_size: int, option: str = "--patch-size") -> None:
+def check_patch_size(
+    arch: str, encoder: str, patch_size: int, option: str = "--patch-size", options: NetworkOptions = ()
+) -> None:
     """Raise UserError naming the nearest sizes that work where the network does not take `patch_size` pixels."""
-    if takes(arch, encoder, patch_size):
+    if takes(arch, encoder, patch_size, options):
         return
-    step = stride(arch, encoder)
+    step = stride(arch, encoder, options)
     below = range(patch_size - 1 - (patch_size - 1) % step, 0, -step)
     above = range(patch_size + step - patch_size % step, LARGEST_SUGGESTION + 1, step)
-    found = [size for sizes in (below, above) if (size := _first(arch, encoder, sizes)) is not None]
+    found = [size for sizes in (below, above) if (size := _first(arch, encoder, sizes, options)) is not None]
     hint = f"; the nearest that work: {' and '.join(map(str, found))}" if found else ""
     raise UserError(f"{option}: {arch} with {encoder} does not take patches of {patch_size} pixels{hint}.")
 
 
-def _first(arch: str, encoder: str, sizes: range) -> int | None:
-    return next((size for size in sizes if takes(arch, encoder, size)), None)
+def _first(arch: str, encoder: str, sizes: range, options: NetworkOptions) -> int | None:
+    return next((size for size in sizes if takes(arch, encoder, size, options)), None)

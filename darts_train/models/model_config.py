@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from darts_train.base.errors import UserError
+from darts_train.models.arguments import NetworkOptions, hashable, is_known, plain
 from darts_train.models.factory import output_channels
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.legacy import is_legacy, legacy_specification
@@ -17,7 +18,6 @@ from darts_train.models.legacy import is_legacy, legacy_specification
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
 SOURCE_SETTINGS = ("scale", "offset", "nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius")
-FURTHER_ARGUMENTS = {"encoder_depth", "encoder_output_stride", "upsampling", "psp_out_channels", "psp_use_batchnorm"}
 
 
 def make_model_config(
@@ -30,13 +30,14 @@ def make_model_config(
     ignore_index: int,
     threshold: float = 0.5,
     settings: Mapping[str, Any] | None = None,
+    options: NetworkOptions = (),
 ) -> dict[str, Any]:
     """The config of a network with these settings, plain values only.
 
-    `model` holds the arguments of `smp.create_model`; `classes` names them all, the background first; `threshold`
-    is the probability above which a pixel is positive where there are two classes. `settings` are those of the train
-    data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept under `source`, so
-    that a map is made of the same bands. Raises UserError below two classes.
+    `model` holds the arguments of `smp.create_model`, `options` among them; `classes` names them all, the background
+    first; `threshold` is the probability from which a pixel is positive where there are two classes. `settings` are
+    those of the train data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept
+    under `source`, so that a map is made of the same bands. Raises UserError below two classes.
     """
     return {
         "model_framework": "smp",
@@ -46,6 +47,7 @@ def make_model_config(
             "encoder_weights": encoder_weights,
             "in_channels": len(spec.bands),
             "classes": output_channels(len(classes)),
+            **plain(options),
         },
         **spec.to_config(),
         "fit": "tile",
@@ -96,10 +98,14 @@ class NetworkArguments(BaseModel):
         """Arguments beyond the five; an activation is dropped, since networks return logits."""
         return {key: value for key, value in (self.model_extra or {}).items() if key != "activation"}
 
+    def options(self) -> NetworkOptions:
+        """The same, in the form in which networks are asked for."""
+        return hashable(self.further())
+
     @model_validator(mode="after")
     def _only_known(self) -> "NetworkArguments":
         for key in self.further():
-            if key not in FURTHER_ARGUMENTS and not key.startswith("decoder_"):
+            if not is_known(key):
                 raise ValueError(f"argument {key} is not known")
         return self
 

@@ -16,9 +16,10 @@ from torch import nn
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import atomic_path, require_file
+from darts_train.models.arguments import NetworkOptions
 from darts_train.models.factory import check_names, create_from_arguments
 from darts_train.models.input_spec import InputSpecification
-from darts_train.models.model_config import ModelConfig, make_model_config, read_model_config
+from darts_train.models.model_config import ModelConfig, NetworkArguments, make_model_config, read_model_config
 
 __all__ = ["LoadedModel", "load_lightning_checkpoint", "load_model_file", "make_model_config", "save_model_file"]
 
@@ -52,6 +53,11 @@ class LoadedModel:
     def encoder(self) -> str:
         """Name of the encoder."""
         return str(self.config["model"]["encoder_name"])
+
+    @property
+    def options(self) -> NetworkOptions:
+        """Further arguments of the constructor."""
+        return NetworkArguments.model_validate(self.config["model"]).options()
 
 
 def save_model_file(path: Path, config: Mapping[str, Any], state_dict: Mapping[str, torch.Tensor]) -> None:

@@ -43,6 +43,9 @@ class Hyperparameters(OptionGroup):
     model_arch: str = option("Architecture of segmentation-models-pytorch.", "Unet")
     model_encoder: str = option("Encoder (smp or tu- timm name).", "dpn107")
     model_encoder_weights: str | None = option("Pretrained encoder weights, such as imagenet.", None)
+    model_options: tuple[str, ...] | None = option(
+        "Further argument of the network as name=value, such as encoder_depth=3 (repeat).", None, commas=False
+    )
     augment: bool = option("Flips, rotations, brightness and noise while training.", True)
     learning_rate: float = option("Step size of AdamW.", 1e-3, above=0)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)

@@ -20,6 +20,7 @@ from darts_train.metrics.names import MONITOR
 from darts_train.metrics.state import SegmentationMetrics, metric_names
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
+from darts_train.models.model_config import NetworkArguments
 from darts_train.training.augmentation import missing_values, photometric, random_symmetry, step_generator
 from darts_train.training.losses import FocalLoss
 from darts_train.training.patches import Batch
@@ -172,10 +173,10 @@ class SegmentationModule(pl.LightningModule):
 
 def _seeded_network(config: dict[str, Any], seed: int, pretrained: bool) -> torch.nn.Module:
     """The network with initial weights that depend on the seed alone; the caller's generator is left as it was."""
-    model = config["model"]
-    weights = model.get("encoder_weights") if pretrained else None
+    model = NetworkArguments.model_validate(config["model"])
+    weights = config["model"].get("encoder_weights") if pretrained else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, INIT, 0))
         return create_network(
-            model["arch"], model["encoder_name"], weights, model["in_channels"], len(config["classes"])
+            model.arch, model.encoder_name, weights, model.in_channels, len(config["classes"]), model.options()
         )

@@ -41,6 +41,7 @@ def test_defaults_are_those_of_the_reference_systems():
         "model_arch": "Unet",
         "model_encoder": "dpn107",
         "model_encoder_weights": None,
+        "model_options": None,
         "augment": True,
         "learning_rate": 1e-3,
         "gamma": 0.9,
