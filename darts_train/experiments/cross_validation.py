@@ -187,8 +187,8 @@ def run_one(plan: Plan, fold: int, seed: int, device: Device, tracking: Tracking
     try:
         result = execute(place, *options, fold, seed)
     except Exception as error:
-        _log.exception("%s failed", run_name)
         message = " ".join(f"{type(error).__name__}: {error}".split())
+        _log.exception("%s failed: %s", run_name, message)
         return RunRow(run_name, run_id, fold, seed, "failed", time.monotonic() - started, error=message)
     return RunRow(
         run_name,

@@ -147,7 +147,8 @@ class Runner:
                     skip_if_finished=True,
                 )
             )
-        _log.info("trial %d: %s", number, f"score {result.score:.4f}" if complete else "failed")
+        said = f"score {result.score:.4f}{' (unstable)' if result.score_is_unstable else ''}" if complete else "failed"
+        _log.info("trial %d: %s", number, said)
 
     def _unfinished(self) -> bool:
         return any(trial.state == TrialState.RUNNING for trial in self.trials())

@@ -173,6 +173,11 @@ def trial_rows(trial: FrozenTrial) -> list[RunRow]:
     return [RunRow.from_json(values) for values in stored]
 
 
+def failed_trials(trials: list[FrozenTrial]) -> int:
+    """How many trials ended without a score."""
+    return sum(trial.state == TrialState.FAIL for trial in trials)
+
+
 @dataclass(frozen=True)
 class Best:
     """The best configuration of a search."""

@@ -30,7 +30,7 @@ from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.storage import database_url, open_database, shown
-from darts_train.experiments.study import StoredSearch, best_trial, stored_search, study_names
+from darts_train.experiments.study import StoredSearch, best_trial, failed_trials, stored_search, study_names
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.searching import Repeats, Scoring, Sweep
@@ -44,14 +44,15 @@ _log = logger("experiments")
 class SweepResult:
     """A sweep as a runner leaves it. The best fields are None where no trial is complete and stable.
 
-    `trials` have been begun by anyone, `trials_run` ended by this runner. `storage_url` and `join_command` are without
-    a password.
+    `trials` have been begun by anyone, and `trials_failed` of them ended without a score; `trials_run` were ended by
+    this runner. `storage_url` and `join_command` are without a password.
     """
 
     sweep_id: str
     directory: Path
     storage_url: str
     trials: int
+    trials_failed: int
     trials_run: int
     best_score: float | None
     best_parameters: dict[str, Any] | None
@@ -60,7 +61,8 @@ class SweepResult:
 
     def summary(self) -> str:
         """A few plain lines."""
-        lines = [f"sweep {self.sweep_id}: {self.trials} trials, {self.trials_run} by this runner"]
+        failed = f", {self.trials_failed} failed" if self.trials_failed else ""
+        lines = [f"sweep {self.sweep_id}: {self.trials} trials{failed}, {self.trials_run} by this runner"]
         if self.best_score is not None:
             lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
             lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
@@ -122,6 +124,7 @@ def _result(runner: Runner, done: int, join_command: str) -> SweepResult:
         directory=search.directory,
         storage_url=shown(runner.database.url),
         trials=len(trials),
+        trials_failed=failed_trials(trials),
         trials_run=done,
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,

@@ -20,7 +20,7 @@ from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_table import write_search_table
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.study import best_trial
+from darts_train.experiments.study import best_trial, failed_trials
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.searching import Repeats, Scoring, Tune
 
@@ -32,11 +32,15 @@ _log = logger("experiments")
 
 @dataclass(frozen=True)
 class TuneResult:
-    """A tune. The best fields are None where no configuration is complete and stable."""
+    """A tune. The best fields are None where no configuration is complete and stable.
+
+    `trials` configurations were tried, of which `trials_failed` have no score.
+    """
 
     name: str
     directory: Path
     trials: int
+    trials_failed: int
     best_score: float | None
     best_parameters: dict[str, Any] | None
     best_cv: str | None
@@ -46,7 +50,8 @@ class TuneResult:
 
     def summary(self) -> str:
         """A few plain lines."""
-        lines = [f"tune {self.name}: {self.trials} configurations"]
+        failed = f", {self.trials_failed} of them failed" if self.trials_failed else ""
+        lines = [f"tune {self.name}: {self.trials} configurations{failed}"]
         if self.best_score is None:
             lines.append("no configuration is complete and stable, so none is the best")
         else:
@@ -105,6 +110,7 @@ def tune_smp(
         name=name,
         directory=search.directory,
         trials=len(trials),
+        trials_failed=failed_trials(trials),
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,
         best_cv=best.cv_name if best else None,

@@ -94,6 +94,8 @@ def test_nothing_is_best_where_nothing_worked(tune):
 
     result = tune(execute=fail, retrain_and_test=True)
     assert (result.best_score, result.best_cv, result.retrain) == (None, None, None)
+    assert result.trials_failed == 2
+    assert "2 configurations, 2 of them failed" in result.summary()
     assert "none is the best" in result.summary()
 
 
