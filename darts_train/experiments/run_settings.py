@@ -67,7 +67,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
 
 
 @functools.lru_cache(maxsize=64)
-def check_fit(arch: str, encoder: str, patch_size: int, options: NetworkOptions) -> None:
+def check_fit(arch: str, encoder: str, patch_size: int, options: NetworkOptions = ()) -> None:
     """`check_patch_size`, which builds the network for it, once per network and size: searches ask often."""
     check_patch_size(arch, encoder, patch_size, options=options)
 

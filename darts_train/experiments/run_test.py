@@ -146,7 +146,7 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
             f"{data.train_data_dir} has the classes {', '.join(opened.config.classes)}, the model "
             f"{', '.join(model.classes)}; use a set with the same classes."
         )
-    check_fit(model.arch, model.encoder, opened.config.patch_size)
+    check_fit(model.arch, model.encoder, opened.config.patch_size, model.options)
     bands = [
         dataclasses.replace(theirs, scale=ours.scale, offset=ours.offset)
         for theirs, ours in zip(model.spec.bands, opened.bands, strict=True)

@@ -9,4 +9,4 @@ import torch._dynamo
 from tests.support.runs import SMALL, check_fit
 
 torch.set_num_threads(1)
-check_fit(SMALL["model_arch"], SMALL["model_encoder"], 32)
+check_fit(SMALL["model_arch"], SMALL["model_encoder"], 32, ())
