@@ -88,3 +88,19 @@ def test_without_an_optical_band_nothing_is_drawn():
 def test_missing_values_of_codes_and_of_floats():
     assert missing_values(torch.tensor([-1, 0, 5], dtype=torch.int16)).tolist() == [True, False, False]
     assert missing_values(torch.tensor([float("nan"), 0.0])).tolist() == [True, False]
+
+
+def test_brightness_is_a_share_of_what_has_data():
+    x = torch.full((64, 2, 4, 4), 0.2)
+    x[:, 1] = 0.4
+    missing = torch.zeros_like(x, dtype=torch.bool)
+    missing[..., 0] = True
+    x[missing] = 0.0
+    touched = photometric(x, missing, [True, True], 0.0, step_generator(0, 3, CPU))
+    ratio = (touched / x)[..., 1:]
+    assert ratio.min() >= (1 - 0.2 - 0.2) * 0.9 - 1e-6
+    assert ratio.max() <= (1 + 0.2 + 0.2) * 1.1 + 1e-6
+    plain = ratio.std(dim=(-2, -1)) < 1e-6  # patches without noise: both bands by the same factor
+    both = plain.all(dim=1)
+    assert both.sum() > 5
+    torch.testing.assert_close(ratio[both, 0].mean((-2, -1)), ratio[both, 1].mean((-2, -1)))
