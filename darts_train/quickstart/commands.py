@@ -19,7 +19,7 @@ def commands(
     split = ["--data-split-method", "region", "--data-split-by", HELD_OUT]
     network: list[Any] = ["--model-arch", recipe.model_arch, "--model-encoder", recipe.model_encoder]
     network += ["--batch-size", recipe.batch_size, "--gamma", recipe.gamma]
-    network += ["--focal-loss-alpha", recipe.focal_loss_alpha]
+    network += [part for text in recipe.model_options for part in ("--model-options", text)]
     quiet: list[Any] = [
         "--early-stopping-patience",
         0,
@@ -56,8 +56,8 @@ def commands(
 
 
 def validation_interval(epochs: int) -> int:
-    """Epochs between two validations: about eight over a run."""
-    return max(1, epochs // 8)
+    """Epochs between two validations: about four over a run."""
+    return max(1, epochs // 4)
 
 
 def script(lines: Sequence[str]) -> str:
