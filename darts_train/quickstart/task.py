@@ -41,13 +41,13 @@ class Recipe:
     """
 
     patch_size: int = 128
-    overlap: int = 64
+    overlap: int = 32
     optical_range: str = "0,1"
     model_arch: str = "Unet"
     model_encoder: str = "mobilenet_v2"
     model_options: tuple[str, ...] = ("encoder_depth=2", "decoder_channels=48,24")
     batch_size: int = 8
-    search_epochs: int = 12
-    epochs: int = 20
-    gamma: float = 0.87
-    space: Mapping[str, Any] = field(default_factory=lambda: {"focal_loss_gamma": [0.0, 1.0, 2.0]})
+    search_epochs: int = 16
+    epochs: int = 24
+    gamma: float = 0.88
+    space: Mapping[str, Any] = field(default_factory=lambda: {"focal_loss_gamma": [0.0, 2.0]})

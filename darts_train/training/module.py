@@ -67,14 +67,18 @@ class SegmentationModule(pl.LightningModule):
         self.ignore_index = int(config["ignore_index"])
         self.spec = InputSpecification.from_config(config)
         self.input = InputLayer(self.spec)
-        self.model = _seeded_network(config, random_seed, pretrained)
+        # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
+        self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = FocalLoss(len(self.classes), focal_loss_alpha, focal_loss_gamma, self.ignore_index)
         self.val_metrics: dict[str, float] | None = None  # of this epoch, None where it was not validated
         self.last_val_metrics: dict[str, float] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [n, 1 or classes, h, w] of encoded patches [n, c, h, w]."""
-        logits: Tensor = self.model(self.input(x))
+        return self._logits(self.input(x))
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.model(x.contiguous(memory_format=torch.channels_last))
         return logits
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -97,7 +101,7 @@ class SegmentationModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Focal loss of one augmented batch."""
         x, y = self._augmented(batch["x"], batch["y"]) if self.augment else (self.input(batch["x"]), batch["y"])
-        logits = self.model(x)
+        logits = self._logits(x)
         loss = self.loss(logits, y)
         self._loss_sum += loss.detach()
         self._steps += 1

@@ -49,8 +49,8 @@ def test_the_script_runs_one_command_after_the_other():
     assert sum(part.startswith("darts ") for part in text.splitlines()) == len(lines())
 
 
-@pytest.mark.parametrize(("epochs", "interval"), [(1, 1), (7, 1), (40, 5), (41, 5)])
-def test_validation_comes_about_eight_times(epochs, interval):
+@pytest.mark.parametrize(("epochs", "interval"), [(1, 1), (7, 1), (24, 6), (41, 10)])
+def test_validation_comes_about_four_times(epochs, interval):
     assert validation_interval(epochs) == interval
 
 
