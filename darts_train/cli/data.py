@@ -1,7 +1,6 @@
 """Commands around train data: make them, check them, look at them."""
 
-import typer
-
+from darts_train.base.errors import UserError
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
@@ -44,7 +43,7 @@ def validate_train_data(inspect: Inspect) -> None:
     else:
         show(report)
     if not report.ok:
-        raise typer.Exit(2)
+        raise UserError(f"{inspect.train_data_dir} is not sound: {len(report.problems)} problems, listed above.")
 
 
 @command(app, "Train data")
