@@ -14,6 +14,8 @@ from darts_train.base.errors import UserError
 from darts_train.base.log import ROOT
 from darts_train.cli import data, deploy, learn, start  # noqa: F401  (they declare their commands)
 from darts_train.cli.app import app
+from darts_train.cli.help import GroupedCommands
+from darts_train.cli.registry import COMMANDS
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # base of all usage errors; Typer has no public name for it
 INTERRUPTED = 130
@@ -21,8 +23,12 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. Never raises but SystemExit of the interpreter itself."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        result = app(arguments, standalone_mode=False, prog_name="darts")
+        if _is_help(given):
+            typer.echo(_help(given[0]))
+            return 0
+        result = app(given, standalone_mode=False, prog_name="darts")
         code = result if isinstance(result, int) else 0
         return _interrupted() if code == INTERRUPTED else code  # Typer turns Ctrl-C into this code
     except UsageError as error:
@@ -37,6 +43,19 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _failure(error)
+
+
+def _is_help(arguments: list[str]) -> bool:
+    return len(arguments) == 2 and arguments[0] in COMMANDS and arguments[1] in ("--help", "-h")
+
+
+def _help(name: str) -> str:
+    """What `darts NAME --help` prints. Typer gets there, too, but reads the root's options first, with pydantic: 0.3 s."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, GroupedCommands)
+    root = typer.Context(group, info_name="darts", **group.context_settings)
+    entry = group.commands[name]
+    return entry.get_help(typer.Context(entry, info_name=name, parent=root, **entry.context_settings))
 
 
 def _interrupted() -> int:
