@@ -114,6 +114,7 @@ def tune_smp(
 
     Every configuration is cross-validated.
     The search space is the hyperparameters table of --hpconfig, or of the configuration file.
+    Leaves with exit code 1 where no configuration is the best, because all failed or are unstable.
     """
     from darts_train.experiments.tune import tune_smp as run
 
@@ -132,6 +133,8 @@ def tune_smp(
         tracking=tracking,
     )
     show(result)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 @command(app, "Learning", defaults={"early_stopping_patience": 0, "scoring_metric": None})
@@ -149,7 +152,8 @@ def optuna_sweep_smp(
     """Start a sweep, or join one.
 
     Without a device the sweep is only made, and the line that joins it is shown. With a device its trials run
-    there, one after the other. With --sweep-id the sweep of that name goes on.
+    there, one after the other. With --sweep-id the sweep of that name goes on. Leaves with exit code 1 where
+    every trial has failed.
     """
     from darts_train.experiments.sweep import optuna_sweep_smp as run
 
@@ -165,6 +169,8 @@ def optuna_sweep_smp(
         tracking=tracking,
     )
     show(result)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 @command(app, "Learning")

@@ -59,6 +59,11 @@ class SweepResult:
     best_cv: str | None
     join_command: str
 
+    @property
+    def failed(self) -> bool:
+        """Whether this runner ran trials, and no trial of the sweep came to its end."""
+        return self.trials_run > 0 and self.trials_failed == self.trials
+
     def summary(self) -> str:
         """A few plain lines."""
         failed = f", {self.trials_failed} failed" if self.trials_failed else ""

@@ -48,6 +48,11 @@ class TuneResult:
     retrain: "RunResult | None" = None
     test: "TestResult | None" = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether there is no best configuration."""
+        return self.best_score is None
+
     def summary(self) -> str:
         """A few plain lines."""
         failed = f", {self.trials_failed} of them failed" if self.trials_failed else ""

@@ -47,7 +47,7 @@ class Hyperparameters(OptionGroup):
         "Further argument of the network as name=value, such as encoder_depth=3 (repeat).", None, commas=False
     )
     augment: bool = option("Flips, rotations, brightness and noise while training.", True)
-    learning_rate: float = option("Step size of AdamW.", 1e-3, above=0)
+    learning_rate: float = option("Step size of AdamW.", 1e-3, above=0, high=1e30)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
     focal_loss_alpha: float | None = option("Focal loss: weight of positives, 0 to 1.", None, low=0, high=1)
     focal_loss_gamma: float = option("Focal loss: focus on hard pixels.", 2.0, low=0)

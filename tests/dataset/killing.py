@@ -6,7 +6,6 @@ loses nothing that was written), so that a hundred kills take seconds.
 """
 
 import itertools
-import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -51,15 +50,6 @@ def _counted(function, counter, step):
         return function(*args, **kwargs)
 
     return counted
-
-
-def child(target, *args) -> multiprocessing.Process:
-    """A started child process."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.dataset.killing"])
-    process = context.Process(target=target, args=args)
-    process.start()
-    return process
 
 
 def contents(root: Path) -> dict[str, bytes | None]:

@@ -1,6 +1,5 @@
 """The public function with real networks, in real processes that are killed."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ from darts_train.artifacts.run_infos import read_run_infos
 from darts_train.experiments.cross_validation import cross_validation_smp
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
+from tests.support.forking import fork_server
 from tests.support.runs import hyperparameters, training, weights_hash
 from tests.support.sets import make_set
 
@@ -34,16 +34,19 @@ def cross_validate(root, artifacts):
     )
 
 
+@pytest.fixture(scope="module")
+def server():
+    with fork_server("tests.support.warm") as server:
+        yield server
+
+
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_as_if_nobody_had(tmp_path):
+def test_killed_at_random_moments_it_ends_as_if_nobody_had(server, tmp_path):
     make_set(tmp_path / "set", patches=12, size=32)
     undisturbed = cross_validate(tmp_path / "set", tmp_path / "a")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["darts_train.experiments.run", "tests.support.sets"])
     chance, kills = random.Random(3), 0
     while True:
-        process = context.Process(target=cross_validate, args=(tmp_path / "set", tmp_path / "b"))
-        process.start()
+        process = server.start(cross_validate, tmp_path / "set", tmp_path / "b")
         deadline = time.monotonic() + (chance.uniform(0.5, 3.0) if kills < 3 else 200.0)
         while process.is_alive() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -4,17 +4,15 @@ The killed processes are forked from a server that has imported everything (`sup
 take seconds.
 """
 
-import multiprocessing
 import random
 import signal
 import time
-from multiprocessing import forkserver
-from pathlib import Path
 
 import pytest
 
 from darts_train.artifacts.run_record import read_record
 from darts_train.training.metrics_file import read_rows
+from tests.support.forking import fork_server
 from tests.support.runs import run_and_die, weights_hash
 from tests.support.sets import make_set
 
@@ -38,14 +36,8 @@ CHAIN = [
 
 @pytest.fixture(scope="module")
 def server():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.warm"])
-    with pytest.MonkeyPatch.context() as patch:
-        # The server looks for what it imports beforehand on the path of a fresh interpreter.
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        forkserver.ensure_running()
-    return context
+    with fork_server("tests.support.warm") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +55,7 @@ def undisturbed(server, root, tmp_path_factory):
 
 
 def call(server, root, directory, death):
-    process = server.Process(target=run_and_die, args=(root, directory, death, OPTIONS))
-    process.start()
-    process.join()
-    return process.exitcode
+    return server.call(run_and_die, root, directory, death, OPTIONS)
 
 
 def assert_same(directory, expected):
@@ -109,8 +98,7 @@ def test_kills_at_any_time_change_nothing(server, root, undisturbed, tmp_path):
     directory = tmp_path / "run-aaaaaaaa"
     times = random.Random(1)
     for _ in range(4):
-        process = server.Process(target=run_and_die, args=(root, directory, "", OPTIONS))
-        process.start()
+        process = server.start(run_and_die, root, directory, "", OPTIONS)
         time.sleep(times.uniform(0.3, 2.5))
         process.kill()
         process.join()

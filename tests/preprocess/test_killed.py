@@ -1,12 +1,13 @@
 """SIGKILL at any moment: the resumed directory is that of an undisturbed run, byte for byte."""
 
 import hashlib
-import multiprocessing
 import random
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.forking import fork_server
 
 TABLE = Path(__file__).with_name("table.csv")
 KILLS = 10
@@ -26,12 +27,10 @@ def write(root: Path) -> None:
     )
 
 
-def child(root: Path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["darts_train.preprocess.raster", "tests.preprocess.test_killed"])
-    process = context.Process(target=write, args=(root,))
-    process.start()
-    return process
+@pytest.fixture(scope="module")
+def server():
+    with fork_server("tests.preprocess.test_killed", "darts_train.preprocess.raster") as server:
+        yield server
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -41,10 +40,10 @@ def digests(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_ten_kills_leave_no_trace(tmp_path):
+def test_ten_kills_leave_no_trace(server, tmp_path):
     for name in ("first", "whole"):  # the first one warms the server up
         started = time.monotonic()
-        process = child(tmp_path / name)
+        process = server.start(write, tmp_path / name)
         process.join()
         seconds = time.monotonic() - started
         assert process.exitcode == 0
@@ -54,7 +53,7 @@ def test_ten_kills_leave_no_trace(tmp_path):
     while kills < KILLS:
         rounds += 1
         root = tmp_path / f"killed{rounds}"
-        process = child(root)
+        process = server.start(write, root)
         while kills < KILLS:
             process.join(moments.uniform(0.0, seconds))
             if process.exitcode is not None:
@@ -62,7 +61,7 @@ def test_ten_kills_leave_no_trace(tmp_path):
             process.kill()
             process.join()
             kills += 1
-            process = child(root)
+            process = server.start(write, root)
         process.join()
         assert process.exitcode == 0
         assert digests(root) == whole
