@@ -90,6 +90,7 @@ def test_smp(
     """
     where = torch_device(device.device)
     directory = find_run_directory(artifacts.artifact_dir, test.run_name, test.run_id)
+    require_writable(directory, "--artifact-dir")  # the result goes there
     record = read_record(directory)
     checkpoint = require_file(test.model_ckp or directory / "checkpoints" / "best.ckpt", "--model-ckp")
     model = load_model_file(checkpoint)
