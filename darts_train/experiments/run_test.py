@@ -17,7 +17,7 @@ import pandas as pd
 from darts_train.artifacts.run_record import RunRecord, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError, listing, nearest
-from darts_train.base.files import require_directory, require_file, write_bytes, write_json
+from darts_train.base.files import require_directory, require_file, require_writable, write_bytes, write_json
 from darts_train.base.log import logger
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
