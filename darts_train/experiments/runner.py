@@ -15,6 +15,7 @@ from time import sleep
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from darts_train.artifacts.run_infos import RunRow
@@ -123,7 +124,7 @@ class Runner:
                     known=taken.rows, on_row=keep, go_on=lambda: not keeper.lost,
                 )  # fmt: skip
             self._tell(taken, result)
-        except (AbandonedError, BusyError) as error:
+        except (AbandonedError, BusyError, UpdateFinishedTrialError) as error:
             _log.warning("trial %d: another runner has it: %s", number, error)
             return None
         finally:

@@ -46,8 +46,8 @@ class Recipe:
     model_arch: str = "Unet"
     model_encoder: str = "mobilenet_v2"
     model_options: tuple[str, ...] = ("encoder_depth=2", "decoder_channels=48,24")
-    batch_size: int = 8
-    search_epochs: int = 16
+    batch_size: int = 4
+    search_epochs: int = 12
     epochs: int = 24
     gamma: float = 0.88
     space: Mapping[str, Any] = field(default_factory=lambda: {"focal_loss_gamma": [0.0, 2.0]})

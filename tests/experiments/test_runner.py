@@ -204,7 +204,8 @@ def test_a_trial_begun_elsewhere_goes_on_without_its_directory(search, tmp_path,
     assert len(list(elsewhere.directory.glob("*/*s21*"))) == 2
 
 
-def test_a_runner_that_slept_through_its_lease_writes_nothing(search, database):
+@pytest.mark.parametrize("lease_seconds", [0.2, 60.0])  # the keeper notices, or only the database does
+def test_a_runner_that_slept_through_its_lease_writes_nothing(search, database, lease_seconds):
     """The other has its result already when the sleeper wakes up."""
     slept = []
 
@@ -218,7 +219,7 @@ def test_a_runner_that_slept_through_its_lease_writes_nothing(search, database):
             study.tell(0, 0.123)
         return execute(place, *args)
 
-    runner = runner_of(search, database, sleep, lease_seconds=0.2)
+    runner = runner_of(search, database, sleep, lease_seconds=lease_seconds)
     assert runner.run(1) == 1  # the next trial: the first was not ours any more
     first, second = runner.trials()
     assert first.value == 0.123
