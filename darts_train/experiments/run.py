@@ -20,6 +20,7 @@ from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.dataset.leakage import warn_leakage
+from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
     check_start,
@@ -28,7 +29,6 @@ from darts_train.experiments.run_settings import (
     run_fingerprint,
     validate_run_settings,
 )
-from darts_train.experiments.run_test import TestResult, test_smp
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
 from darts_train.training.devices import resolve_precision
 from darts_train.training.module import TrainingError
