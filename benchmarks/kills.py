@@ -79,7 +79,8 @@ def weights_of_runs(root: Path) -> dict[str, Any]:
         state = torch.load(record.parent / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
         digest = hashlib.md5(b"".join(state[k].numpy().tobytes() for k in sorted(state))).hexdigest()
         metrics = {k: v for k, v in run["best_metrics"].items() if "time" not in k}
-        if run["run_name"] in found:
+        # A single run that was killed in its last moment, already finished, is followed by a new one: no fault.
+        if run["run_name"] in found and (run["cv_name"] or found[run["run_name"]] != (digest, metrics)):
             raise SystemExit(f"{run['run_name']} is there twice")
         found[run["run_name"]] = (digest, metrics)
     return found
