@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from darts_train.artifacts.run_record import RECORD_FILE, RunRecord, read_record
+from darts_train.artifacts.run_record import RECORD_FILE, RunRecord, is_abandoned, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_directory
@@ -56,7 +56,8 @@ class RunListing:
 def list_runs(artifacts: Artifacts) -> RunListing:
     """List the runs below `artifact_dir`: single ones, those of cross-validations, of tunes and of sweeps.
 
-    A record that cannot be read is a row with status `unreadable`. Raises UserError where the directory is missing.
+    A record that cannot be read is a row with status `unreadable`; a run whose process was killed is `stopped`.
+    Raises UserError where the directory is missing.
     """
     root = require_directory(artifacts.artifact_dir, "--artifact-dir")
     return RunListing(root, tuple(_entry(root, directory) for directory in _run_directories(root, 0)))
@@ -84,8 +85,9 @@ def _entry(root: Path, directory: Path) -> RunEntry:
     if record is None:
         return RunEntry(name, run_id, kind, "unreadable", None, None, None, None, directory)
     iou = record.best_metrics.get(MONITOR)
+    status = "stopped" if is_abandoned(directory, record) else record.status
     return RunEntry(
-        record.run_name, record.run_id, kind, record.status, record.fold, record.seed, iou, record.duration, directory
+        record.run_name, record.run_id, kind, status, record.fold, record.seed, iou, record.duration, directory
     )
 
 

@@ -4,6 +4,7 @@ Written atomically at the start of a run, now and then while it lasts, and at it
 scores runs believes this file and nothing else; `fingerprint` says whether two runs would give the same result.
 """
 
+import socket
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import write_text
+from darts_train.base.locks import is_held
 
 RECORD_FILE = "run.json"
+LOCK_FILE = ".lock"  # held by the process that trains
 Status = Literal["running", "finished", "failed", "interrupted"]
 
 
@@ -65,3 +68,9 @@ def read_record(run_dir: Path) -> RunRecord | None:
 def write_record(run_dir: Path, record: RunRecord) -> None:
     """Write run.json atomically: after a kill at any moment there is the old record or the new one."""
     write_text(run_dir / RECORD_FILE, record.model_dump_json(indent=2) + "\n")
+
+
+def is_abandoned(run_dir: Path, record: RunRecord) -> bool:
+    """Whether a record says `running` though its process is gone. False where another machine may know better."""
+    here = record.host.get("host") == socket.gethostname()
+    return record.status == "running" and here and not is_held(run_dir / LOCK_FILE)

@@ -13,7 +13,7 @@ last.ckpt and ends bit for bit (on the CPU) where it would have ended.
 from pathlib import Path
 
 from darts_train.artifacts.names import check_name, new_run_id, random_name
-from darts_train.artifacts.run_record import read_record
+from darts_train.artifacts.run_record import LOCK_FILE, read_record
 from darts_train.artifacts.tree import RUNS, RunPlace, parse_run_directory, single_run_dir
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
@@ -35,7 +35,6 @@ from darts_train.training.module import TrainingError
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
 
-LOCK_FILE = ".lock"
 _log = logger("experiments")
 
 

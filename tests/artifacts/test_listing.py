@@ -1,12 +1,14 @@
 import json
 import math
+import socket
 from pathlib import Path
 
 import pytest
 
 from darts_train.artifacts.listing import list_runs
-from darts_train.artifacts.run_record import write_record
+from darts_train.artifacts.run_record import LOCK_FILE, write_record
 from darts_train.base.errors import UserError
+from darts_train.base.locks import exclusive_lock
 from darts_train.options.learning import Artifacts
 
 from .test_run_record import make_record
@@ -43,6 +45,20 @@ def test_every_run_is_listed_whatever_its_state(tree):
     assert rows["solo"].iou == 0.75
     assert rows["solo"].directory == tree / "_runs" / "solo-abcd1234"
     assert rows["spoilt"].id == "aaaa1111"
+
+
+def test_a_run_whose_process_is_gone_is_stopped(tmp_path):
+    def status():
+        return list_runs(Artifacts(artifact_dir=tmp_path)).rows[0].status
+
+    directory = tmp_path / "_runs" / "r-abcd1234"
+    write_record(directory, make_record(status="running", host={"host": socket.gethostname()}))
+    assert status() == "stopped"
+    with exclusive_lock(directory / LOCK_FILE, "r"):
+        assert status() == "running"
+    assert status() == "stopped"
+    write_record(directory, make_record(status="running", host={"host": "elsewhere"}))
+    assert status() == "running"  # only its own machine knows
 
 
 def test_the_table_fits_a_terminal(tree):
