@@ -54,8 +54,8 @@ def cross_validation(root: Path, data: Path) -> list[str]:
 
 
 def sweep(root: Path, data: Path) -> list[str]:
-    space = root / "space.yaml"
-    root.mkdir(parents=True, exist_ok=True)
+    space = root.with_suffix(".yaml")  # beside it: starting over removes the directory
+    space.parent.mkdir(parents=True, exist_ok=True)
     space.write_text(SPACE)
     names = ["--sweep-config", str(space), "--sweep-id", "kill", "--n-trials", "2", "--n-randoms", "1"]
     return ["optuna-sweep-smp", *names, *learning(root, data)]

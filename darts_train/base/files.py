@@ -92,8 +92,13 @@ def require_writable(path: Path, option: str) -> Path:
     Looks at the nearest existing ancestor, so that a read-only place is refused before work starts.
     """
     place = path
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    try:
+        while not place.exists() and place != place.parent:
+            if place.is_symlink():
+                raise UserError(f"{option}: {place} is a link that leads nowhere.")
+            place = place.parent
+    except OSError as error:
+        raise UserError(f"{option}: {str(place)[:60]}… cannot be a directory ({error.strerror}).") from None
     if not place.is_dir():
         raise UserError(f"{option}: {place} is not a directory.")
     if not os.access(place, os.W_OK | os.X_OK):

@@ -85,6 +85,9 @@ def _cut_test(metadata: pd.DataFrame, rows: pd.DataFrame, split: Split) -> tuple
     """Rows that are left for training, and rows of the test part."""
     method = split.data_split_method
     if method is None:
+        if split.data_split_by:
+            by = ", ".join(map(str, split.data_split_by))
+            raise UserError(f"--data-split-by {by} needs a --data-split-method: random, region or sample.")
         return rows, rows
     if not split.data_split_by:
         what = "a fraction" if method == "random" else "names"

@@ -17,7 +17,7 @@ from scipy import ndimage
 from shapely.geometry.polygon import orient
 
 from darts_train.base.log import logger
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES
+from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES, open_map
 from darts_train.raster.grid import Grid
 
 SEGMENTS, LAYER = "segments.gpkg", "segments"
@@ -37,7 +37,7 @@ def write_segments(directory: Path, grid: Grid, classes: Sequence[str], min_pixe
     """
     if grid.width * grid.height > LARGE**2:
         _log.warning("polygons of %d x %d pixels are made in memory", grid.width, grid.height)
-    with rasterio.open(directory / CLASSES) as dataset:
+    with open_map(directory / CLASSES) as dataset:
         found = dataset.read(1)
     rows = list(_segments(directory, found, classes, min_pixels))
     transform = Affine(*(grid.transform or (1, 0, 0, 0, 1, 0)))
@@ -65,7 +65,7 @@ def _segments(
             continue
         pixels = np.bincount(labels.ravel(), minlength=count + 1)[1:]
         band = 1 if len(classes) == 2 else index + 1
-        with rasterio.open(directory / PROBABILITIES) as dataset:
+        with open_map(directory / PROBABILITIES) as dataset:
             chances = np.where(found == NODATA, 0, dataset.read(band)) / 100
         numbers = np.arange(1, count + 1)
         means, maxima = ndimage.mean(chances, labels, numbers), ndimage.maximum(chances, labels, numbers)

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.enums import Resampling
 
 from darts_train.base.errors import UserError
@@ -28,7 +27,7 @@ from darts_train.inference.directories import appearing_directory
 from darts_train.inference.inputs import feature_stack, open_scenes
 from darts_train.inference.models import MapModel, open_model
 from darts_train.inference.polygons import SEGMENTS, write_segments
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES, open_maps
+from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES, open_map, open_maps
 from darts_train.inference.streaming import Mapper, Preview
 from darts_train.options.deploying import Predict
 from darts_train.raster.patches import patch_windows
@@ -168,6 +167,6 @@ def _quicklook(directory: Path, scene: Scene, preview: Preview, model: MapModel)
 
 
 def _decimated(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    with rasterio.open(path) as dataset:
+    with open_map(path) as dataset:
         found: npt.NDArray[np.uint8] = dataset.read(out_shape=(dataset.count, *shape), resampling=Resampling.nearest)
     return found

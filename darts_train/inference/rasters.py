@@ -60,6 +60,15 @@ def open_maps(directory: Path, grid: Grid, model: MapModel, threshold: float | N
 
 
 @contextmanager
+def open_map(path: Path) -> Iterator[Any]:
+    """A map of ours, to be read; that it may have no place on the earth is no reason for a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            yield dataset
+
+
+@contextmanager
 def _create(path: Path, grid: Grid, descriptions: Sequence[str]) -> Iterator[Any]:
     tiled = min(grid.width, grid.height) >= BLOCK
     blocks = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK} if tiled else {}

@@ -6,6 +6,7 @@ values and nothing else: a file that wants to run code is refused, never unpickl
 """
 
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +103,22 @@ def _read(path: Path) -> dict[str, Any]:
         if "GLOBAL" in str(error):  # torch names what the pickle wanted to import
             raise UserError(f"{path} holds objects beyond tensors and plain values; it was not unpickled.") from error
         raise UserError(f"{path} is cut off or is no model file.") from error
+    if _is_damaged(path):
+        raise UserError(f"{path} is damaged: a checksum in it does not fit its content; take another copy.")
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a model file: it holds a {type(content).__name__}, not config and statedict.")
     return content
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a part of the archive that torch writes fails its CRC-32, which torch itself does not look at."""
+    if not zipfile.is_zipfile(path):  # the form of torch before 1.6 has no checksums
+        return False
+    with zipfile.ZipFile(path) as archive:
+        try:
+            return archive.testzip() is not None
+        except (zipfile.BadZipFile, NotImplementedError, EOFError):
+            return True
 
 
 def _lightning_parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any], StateDict]:

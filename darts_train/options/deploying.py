@@ -43,7 +43,9 @@ class Predict(OptionGroup):
     nodata: float | None = option("Count that means no data; none: as the file says.", None)
     arcticdem_dir: Path | None = option("Elevation raster, or a directory of one.", None)
     tcvis_dir: Path | None = option("Trend raster (brightness, greenness, wetness), or a directory of one.", None)
-    window_size: int | None = option("Side of a window, pixels; none: the patch size of training.", None, low=32)
+    window_size: int | None = option(
+        "Side of a window, pixels; none: the patch size of training.", None, low=32, high=8192
+    )
     window_overlap: int | None = option("Pixels that windows share; none: a quarter of the window.", None, low=0)
     window_batch: int = option("Windows per step.", 4, low=1)
     threshold: float | None = option(

@@ -20,7 +20,9 @@ class Data(OptionGroup):
     optical_range: str | None = option(
         "Reflectance that becomes 0 and 1: v1 (0,0.3), v2 (-0.1,0.5) or LO,HI; none: as the set says.", None
     )
-    nodata_fill: float = option("What the network sees where there is no data, after normalisation.", 0.0)
+    nodata_fill: float = option(
+        "What the network sees where there is no data, after normalisation.", 0.0, low=-1e6, high=1e6
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

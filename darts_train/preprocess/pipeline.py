@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from darts_train.base.errors import UserError, listing
+from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.dataset.schema import DONE, LEFT_OUT, PatchRow, SceneRecord, Tile, tile_key
@@ -63,6 +64,8 @@ def run(job: Job) -> PreprocessSummary:
     Raises UserError where no patch is left, the directory has other settings, or a file cannot be read half way
     (what was committed stays); KeyboardInterrupt after the tile in work when Ctrl-C was pressed.
     """
+    if job.output.preprocess_cache is not None:
+        require_writable(job.output.preprocess_cache, "--preprocess-cache")
     if job.output.dry_run:
         return _estimate(job)
     total = _Count()

@@ -63,7 +63,7 @@ def _read_frame(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             frame = geopandas.read_file(path)
-    except (DataSourceError, DataLayerError, ValueError, OSError) as error:
+    except (DataSourceError, DataLayerError, shapely.errors.ShapelyError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{path}: cannot be read as a vector file ({reason}).") from None
     if not isinstance(frame, geopandas.GeoDataFrame):

@@ -87,6 +87,15 @@ def test_a_writable_place_is_not_created_by_asking(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_places_that_cannot_be_are_refused(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in (tmp_path / "loop", tmp_path / "loop" / "below"):
+        with pytest.raises(UserError, match=r"--x: .*loop is a link that leads nowhere"):
+            require_writable(place, "--x")
+    with pytest.raises(UserError, match=r"--x: .* cannot be a directory"):
+        require_writable(tmp_path / ("x" * 300), "--x")
+
+
 def test_a_read_only_place_is_refused(tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)

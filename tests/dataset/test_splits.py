@@ -188,6 +188,7 @@ def test_the_table_says_of_every_patch_where_it_went():
         ),
         ({"data_split_method": "sample", "data_split_by": ("xyz",)}, "no sample_id xyz in the set; there are s0"),
         ({"data_split_method": "region", "data_split_by": ("Region a", "Region b", "Region c")}, "12 would test and 0"),
+        ({"data_split_by": ("Region a",)}, "--data-split-by Region a needs a --data-split-method"),
         ({"subsample": 13}, "13 patches of 12 in the set"),
     ],
 )

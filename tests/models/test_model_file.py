@@ -156,6 +156,18 @@ def test_files_of_other_programs(tmp_path, content):
     refused(tmp_path / "foreign.ckpt")
 
 
+def test_a_flipped_bit_is_found(tmp_path, network, config):
+    path = tmp_path / "m.ckpt"
+    save_model_file(path, config, network.state_dict())
+    name = max(network.state_dict(), key=lambda key: network.state_dict()[key].numel())
+    weights = network.state_dict()[name].numpy().tobytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(weights) + 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="damaged"):
+        load_model_file(path)
+
+
 def test_text_directories_and_nothing(tmp_path):
     (tmp_path / "notes.ckpt").write_text("not a model")
     for path in (tmp_path / "notes.ckpt", tmp_path, tmp_path / "absent.ckpt"):

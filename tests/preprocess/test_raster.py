@@ -321,6 +321,13 @@ def test_when_all_patches_are_dropped_the_reasons_are_said(tmp_path):
         preprocess(tmp_path / "set", cut, **directories(tmp_path))
 
 
+def test_a_file_is_no_cache(tmp_path):
+    (tmp_path / "cache").write_text("mine")
+    with pytest.raises(UserError, match="--preprocess-cache"):
+        preprocess(tmp_path / "a", out={"preprocess_cache": tmp_path / "cache"})
+    assert not (tmp_path / "a").exists()
+
+
 def test_the_cache_gives_the_same_set(tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     first = preprocess(tmp_path / "a", out={"preprocess_cache": cache})

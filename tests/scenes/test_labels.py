@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import shapely
@@ -180,6 +182,14 @@ def test_broken_vector_files_are_refused(tmp_path, name):
     (tmp_path / name).write_text("nothing of the kind")
     with pytest.raises(UserError, match="cannot be read as a vector file"):
         read_polygons(tmp_path / name)
+
+
+def test_rings_that_do_not_close_are_refused(tmp_path):
+    ring = [[0, 0], [1, 0], [1, 1], [0, 0.5]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(UserError, match="cannot be read as a vector file"):
+        read_polygons(tmp_path / "a.geojson")
 
 
 def test_real_polygons_on_a_real_orthophoto():
