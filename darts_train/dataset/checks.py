@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_directory
@@ -66,7 +68,7 @@ def validate_train_data(inspect: Inspect) -> ValidationReport:
     findings = _Findings(data)
     for index in track(range(len(data)), "validate", len(data)):
         findings.look_at(index)
-    problems = [*_attribute_problems(data), *findings.problems, *findings.dead_bands()]
+    problems = [*_attribute_problems(data), *_scene_problems(data), *findings.problems, *findings.dead_bands()]
     return ValidationReport(
         directory=root,
         problems=tuple(problems),
@@ -141,6 +143,20 @@ def _attribute_problems(data: TrainData) -> Iterator[str]:
         said = (data.x if array == "x" else data.y).attrs.get(key, expected)
         if said != expected:
             yield f"{layout.DATA}/{array}: attribute {key} is {said}, {layout.CONFIG} says {expected}."
+
+
+def _scene_problems(data: TrainData) -> Iterator[str]:
+    """Where scenes.parquet, which our writer always leaves, is missing or counts other patches than there are."""
+    path = data.root / layout.SCENES
+    if not (data.root / layout.JOURNAL).is_dir():  # a set of another program
+        return
+    try:
+        counted = int(sum(pq.read_table(path, columns=["patches"])["patches"].to_pylist()))
+    except (OSError, pa.ArrowException, KeyError) as error:
+        yield f"{layout.SCENES} cannot be read ({type(error).__name__}); preprocess again to have it written anew."
+        return
+    if counted != len(data):
+        yield f"{layout.SCENES} counts {counted} patches, {layout.METADATA} has {len(data)}."
 
 
 def _file_notes(data: TrainData) -> Iterator[str]:

@@ -52,6 +52,10 @@ def set_empty(root):
     frame.assign(empty=~frame["empty"]).to_parquet(root / "metadata.parquet")
 
 
+def drop_scene(root):
+    pd.read_parquet(root / "scenes.parquet").iloc[1:].to_parquet(root / "scenes.parquet")
+
+
 def set_attribute(root):
     zarr.open_group(str(root / "data.zarr"), mode="r+")["y"].attrs["ignore_index"] = 2
 
@@ -66,6 +70,9 @@ def set_attribute(root):
         (set_empty, "patch 0: column empty says", 6),
         (set_attribute, "data.zarr/y: attribute ignore_index is 2, config.toml says 255", 1),
         (lambda root: (root / "metadata.parquet").write_bytes(b""), "metadata.parquet: not a readable parquet", 1),
+        (lambda root: (root / "scenes.parquet").unlink(), "scenes.parquet cannot be read", 1),
+        (lambda root: (root / "scenes.parquet").write_bytes(b"PAR1"), "scenes.parquet cannot be read", 1),
+        (drop_scene, "scenes.parquet counts", 1),
         (lambda root: (root / "config.toml").write_bytes(b"\xff"), "config.toml: not a text file", 1),
     ],
 )
