@@ -4,29 +4,31 @@ from darts_train.base.errors import UserError
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
-from darts_train.options.preprocessing import Inspect, Output, Patches, Planet, Raster, Terrain
+from darts_train.options.preprocessing import Inspect, Output, Parallel, Patches, Planet, Raster, Terrain
 
 
 @command(app, "Train data")
-def preprocess_planet_train_data(planet: Planet, output: Output, patches: Patches, terrain: Terrain) -> None:
+def preprocess_planet_train_data(
+    planet: Planet, output: Output, patches: Patches, terrain: Terrain, parallel: Parallel
+) -> None:
     """Cut PLANET scenes into train data.
 
     PSScene and PSOrthoTile folders with UDM2, label polygons by image id, and optional elevation and trends.
     """
     from darts_train.preprocess.planet import preprocess_planet_train_data as run
 
-    show(run(planet=planet, output=output, patches=patches, terrain=terrain))
+    show(run(planet=planet, output=output, patches=patches, terrain=terrain, parallel=parallel))
 
 
 @command(app, "Train data")
-def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patches) -> None:
+def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patches, parallel: Parallel) -> None:
     """Cut images with labels into train data.
 
     Any raster with a label raster or polygons, listed in a table or found by equal stems in two directories.
     """
     from darts_train.preprocess.raster import preprocess_raster_train_data as run
 
-    show(run(raster=raster, output=output, patches=patches))
+    show(run(raster=raster, output=output, patches=patches, parallel=parallel))
 
 
 @command(app, "Train data")

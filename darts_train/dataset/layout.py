@@ -5,7 +5,7 @@
     metadata.parquet   row i = patch i; written last, so a set that has it is whole
     scenes.parquet     one row per scene, also of those that gave no patch
     labels.geojson     the label polygons
-    .journal/          config.toml, NNNNNN.json per committed tile, lock
+    .journal/          config.toml, NNNNNN.json per committed tile, staging/ while it is written, lock
 
 Only these names are ever removed; whatever else lies in the directory belongs to somebody else.
 """
@@ -22,6 +22,7 @@ SCENES = "scenes.parquet"
 LABELS = "labels.geojson"
 JOURNAL = ".journal"
 LOCK = "lock"
+STAGING = "staging"
 PRODUCTS = (METADATA, SCENES, LABELS, CONFIG)
 
 
@@ -59,6 +60,7 @@ def remove_set(root: Path) -> None:
     for name in PRODUCTS:
         (root / name).unlink(missing_ok=True)
     sweep_leftovers(root)
+    remove_tree(journal / STAGING)
     remove_tree(root / DATA)
     (journal / CONFIG).unlink(missing_ok=True)
     fsync_directory(root)

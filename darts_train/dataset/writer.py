@@ -4,14 +4,15 @@ Order of the writes, each durable before the next begins:
 
     1  .journal/config.toml          what the set is
     2  data.zarr, empty
-    3  chunks of x and y of a tile   (metadata.parquet of an earlier end is removed before the first)
-    4  .journal/NNNNNN.json          the tile is committed by this rename
-       … 3 and 4 for every tile
-    5  scenes.parquet, labels.geojson, config.toml
-    6  metadata.parquet              the set is whole
+    3  .journal/staging/…            chunks of x and y of a tile, by any worker, in any order
+    4  chunks, moved to data.zarr    (metadata.parquet of an earlier end is removed before the first)
+    5  .journal/NNNNNN.json          the tile is committed by this rename
+       … 4 and 5 for every tile, in order
+    6  scenes.parquet, labels.geojson, config.toml
+    7  metadata.parquet              the set is whole
 
-A kill between 3 and 4 leaves chunks that nobody committed; opening rolls x and y back to the journal. Everything
-in 5 and 6 is made anew from the journal each time. So a run that was killed and called again ends with the same
+A kill between 3 and 5 leaves chunks that nobody committed; opening rolls x and y back to the journal. Everything
+in 6 and 7 is made anew from the journal each time. So a run that was killed and called again ends with the same
 bytes as one that was left in peace.
 """
 
@@ -21,17 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.dataset import layout
 from darts_train.dataset.arrays import PatchArrays
-from darts_train.dataset.identity import manifest_hash, patch_checksum
+from darts_train.dataset.identity import manifest_hash
 from darts_train.dataset.journal import Fragment, Journal
 from darts_train.dataset.schema import DONE, LEFT_OUT, SceneRecord, Tile, plain_json, plain_row, plain_scene
 from darts_train.dataset.set_config import SetConfig
+from darts_train.dataset.staging import StagedTile, cannot_write, check_record, stage_tile
 from darts_train.dataset.tables import write_products
 
 
@@ -90,6 +90,7 @@ class TrainDataWriter:
             if overwrite:
                 layout.remove_set(root)
             layout.sweep_leftovers(root)
+            layout.remove_tree(journal.directory / layout.STAGING)
             if journal.exists():
                 _compare(root, journal.config(), config)
             else:
@@ -125,20 +126,22 @@ class TrainDataWriter:
         """Ids of the scenes left out so far. They are not in `scenes_done`: their cause may have been mended."""
         return self._journal.scenes_with(LEFT_OUT)
 
-    def commit(self, tile: Tile) -> None:
-        """Write the patches of a tile and commit them: after this returns, they survive a kill.
+    def commit(self, tile: Tile | StagedTile) -> None:
+        """Commit the patches of a tile: after this returns, they survive a kill. Those not staged yet are staged.
 
         Raises ValueError where the tile does not fit the set (shapes, dtypes, class values) or was committed before,
         and UserError where the disk cannot take it.
         """
-        _check_tile(tile, self.config)
+        staged = stage_tile(self.root, self.config, tile, "here") if isinstance(tile, Tile) else tile
+        check_record(staged)
         with self._writing():
-            if tile.key in self.tiles_done or self._is_done(tile.scene_id):
-                raise ValueError(f"tile {tile.key} was committed before")
-            fragment = _fragment(tile, self._journal.patches)
+            if staged.key in self.tiles_done or self._is_done(staged.scene_id):
+                raise ValueError(f"tile {staged.key} was committed before")
+            fragment = _fragment(staged, self._journal.patches)
             layout.remove_metadata(self.root)
-            self._arrays.append(fragment.start, tile.x, tile.y)
+            self._arrays.adopt(fragment.start, staged.directory, fragment.count)
             self._journal.append(fragment)
+        layout.remove_tree(staged.directory)
 
     def skip(self, record: SceneRecord) -> None:
         """Record a scene that was left out. Nothing happens where the same record is there from an earlier run.
@@ -159,6 +162,7 @@ class TrainDataWriter:
         """Write the tables from the journal, metadata.parquet last. May be called again after further commits."""
         with self._writing():
             table = write_products(self.root, self._journal, self.config)
+            layout.remove_tree(self._journal.directory / layout.STAGING)
         return SetSummary(
             directory=self.root,
             patches=table.num_rows,
@@ -183,16 +187,12 @@ class TrainDataWriter:
             self._torn = True
             yield
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise UserError(
-                f"{self.root}: cannot be written: {reason}. What was committed is kept; call again after."
-            ) from error
+            raise cannot_write(self.root, error) from error
         self._torn = False
 
 
-def _fragment(tile: Tile, start: int) -> Fragment:
-    sums = [patch_checksum(x, y) for x, y in zip(tile.x, tile.y, strict=True)]
-    rows = [plain_row(row, checksum) for row, checksum in zip(tile.rows, sums, strict=True)]
+def _fragment(tile: StagedTile, start: int) -> Fragment:
+    rows = [plain_row(row, checksum) for row, checksum in zip(tile.rows, tile.checksums, strict=True)]
     scene = None if tile.scene is None else plain_scene(tile.scene)
     return Fragment(tile.scene_id, tile.number, start, len(rows), rows, scene, plain_json(list(tile.labels)))
 
@@ -219,21 +219,3 @@ def _compare(root: Path, there: SetConfig, now: SetConfig) -> None:
             f"{root} was made with other settings ({'; '.join(differences)}). "
             "Use the same, choose another directory, or --overwrite."
         )
-
-
-def _check_tile(tile: Tile, config: SetConfig) -> None:
-    count, side = len(tile.rows), config.patch_size
-    if tile.x.dtype != np.uint16 or tile.x.shape != (count, len(config.bands), side, side):
-        raise ValueError(f"tile {tile.key}: x is {tile.x.dtype} {tile.x.shape} for {count} rows")
-    if tile.y.dtype != np.uint8 or tile.y.shape != (count, side, side):
-        raise ValueError(f"tile {tile.key}: y is {tile.y.dtype} {tile.y.shape} for {count} rows")
-    known = [*range(len(config.classes)), config.ignore_index]
-    unknown = np.setdiff1d(np.unique(tile.y), known)
-    if unknown.size:
-        raise ValueError(f"tile {tile.key}: y holds {unknown.tolist()}, classes are {known}")
-    if tile.number < 0 or any(row.sample_id != tile.scene_id for row in tile.rows):
-        raise ValueError(f"tile {tile.key}: a number below 0, or a row of another scene")
-    if any(len(row.class_fractions) != len(config.classes) for row in tile.rows):
-        raise ValueError(f"tile {tile.key}: class_fractions must have {len(config.classes)} items")
-    if tile.scene is not None and (tile.scene.scene_id != tile.scene_id or tile.scene.status != DONE):
-        raise ValueError(f"tile {tile.key}: its scene record is of another scene or not done")

@@ -22,6 +22,14 @@ class Output(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parallel(OptionGroup):
+    """Who does the work; the result is the same, byte for byte."""
+
+    workers: int | None = option("Processes; none: one per core, fewer where there is little to do.", None, low=1)
+    scheduler: str | None = option("Dask scheduler, tcp://HOST:PORT, whose workers see the same files.", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Patches(OptionGroup):
     """How scenes are cut."""
 

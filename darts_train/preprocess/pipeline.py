@@ -1,35 +1,41 @@
 """Scenes to train data: every source goes through here.
 
-    for each scene: for each tile: read → compute → mask → cut → filter → encode → commit
+    for each scene: for each tile: read → compute → mask → cut → filter → encode → stage | commit
 
-One tile is in memory at a time and each is committed as it is finished, so a killed run loses one tile at most.
+A worker has one tile in memory at a time and stages it; this process commits staged tiles in their order, so the set
+is the same whoever did the work, and a killed run loses the tiles in work at most.
 A scene of which some tiles are committed is computed from its beginning again (its record counts all of
 it), but committed only where it stopped.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from darts_train.base.errors import UserError, listing
+from darts_train.base.executor import core_count, open_executor
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.base.progress import track
-from darts_train.dataset.schema import DONE, LEFT_OUT, PatchRow, SceneRecord, Tile, tile_key
+from darts_train.dataset.schema import DONE, LEFT_OUT, SceneRecord, tile_key
 from darts_train.dataset.set_config import SetConfig
+from darts_train.dataset.staging import StagedTile
 from darts_train.dataset.writer import TrainDataWriter
 from darts_train.options.fields import OptionGroup
-from darts_train.options.preprocessing import Output
+from darts_train.options.preprocessing import Output, Parallel
 from darts_train.preprocess.cache import TileCache
 from darts_train.preprocess.interrupt import deferred_interrupt
-from darts_train.preprocess.patching import DROP_REASONS, CutTile, Recipe, Sample, cut_tile, patch_rows
+from darts_train.preprocess.patching import DROP_REASONS, Recipe, Sample
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.preprocess.tiles import plan_tiles
+from darts_train.preprocess.work import TileResult, TileTask, make_tile
 from darts_train.raster.patches import Window
 
+_TILES_WORTH_A_PROCESS = 4  # a process takes two seconds to start, a tile about as long
 _log = logger("preprocess")
 
 
@@ -42,6 +48,7 @@ class Job:
     recipe: Recipe
     config: SetConfig
     output: Output
+    parallel: Parallel = field(default_factory=Parallel)
 
 
 @dataclass
@@ -52,8 +59,8 @@ class _Count:
     clipped: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     dropped: np.ndarray = field(default_factory=lambda: np.zeros(len(DROP_REASONS), np.int64))
 
-    def add(self, tile: CutTile) -> None:
-        self.patches += len(tile.x)
+    def add(self, tile: TileResult) -> None:
+        self.patches += tile.patches
         self.clipped = self.clipped + tile.clipped if self.clipped.size else tile.clipped.copy()
         self.dropped = self.dropped + tile.dropped
 
@@ -61,85 +68,124 @@ class _Count:
 def run(job: Job) -> PreprocessSummary:
     """Write the set, or the missing part of it, and say what it holds.
 
-    Raises UserError where no patch is left, the directory has other settings, or a file cannot be read half way
-    (what was committed stays); KeyboardInterrupt after the tile in work when Ctrl-C was pressed.
+    A scene that turns out to be damaged half way is recorded as left out, with the patches that were committed, and
+    the others go on.
+
+    Raises UserError where no patch is left, the directory has other settings, or the disk takes no more (what was
+    committed stays); KeyboardInterrupt after the tile in work when Ctrl-C was pressed.
     """
     if job.output.preprocess_cache is not None:
         require_writable(job.output.preprocess_cache, "--preprocess-cache")
     if job.output.dry_run:
         return _estimate(job)
-    total = _Count()
     with TrainDataWriter.open(job.output.train_data_dir, job.config, job.output.overwrite) as writer:
         known = writer.scenes_done | {sample.scene.scene_id for sample in job.samples}
         for record in job.left_out:
             if record.scene_id not in known:
                 writer.skip(record)
-        missing = [sample for sample in job.samples if sample.scene.scene_id not in writer.scenes_done]
-        _write(job, missing, writer, total)
+        commits = _Commits(job, writer)
+        commits.work()
         result = writer.finalise()
+    total = commits.total
     if not result.patches:
-        raise UserError(f"No patch was kept ({_reasons(total)}); change the limits and call again with --overwrite.")
+        why = [reason for _, reason in commits.damaged] or [_reasons(total)]
+        raise UserError(f"No patch was kept ({why[0]}); change the limits and call again with --overwrite.")
     return PreprocessSummary(
         train_data_dir=job.output.train_data_dir,
         scenes=result.scenes,
         patches=result.patches,
         bytes=result.bytes,
         empty=result.empty,
-        left_out=_left_out(job),
+        left_out=(*_left_out(job), *commits.damaged),
         dropped=dict(zip(DROP_REASONS, total.dropped.tolist(), strict=True)),
         clipped=_by_band(total, job.recipe),
         data_hash=result.data_hash,
     )
 
 
-def _write(job: Job, samples: Sequence[Sample], writer: TrainDataWriter, total: _Count) -> None:
-    plans = [_plan(sample, job.recipe) for sample in samples]
-    cache = TileCache(job.output.preprocess_cache, job.output.force_preprocess, job.config.to_toml())
-    tiles = ((sample, plan, number) for sample, plan in zip(samples, plans, strict=True) for number in range(len(plan)))
-    count = _Count()
-    with deferred_interrupt() as check:
-        for sample, plan, number in track(tiles, "preprocess", sum(map(len, plans))):
-            if number == 0:
-                count = _Count()
-            tile = _tile(sample, plan, number, job.recipe, cache)
-            first = count.patches
-            count.add(tile)
-            total.add(tile)
-            if tile_key(sample.scene.scene_id, number) not in writer.tiles_done:
-                rows = patch_rows(sample, plan[number], tile, first, len(job.config.classes))
-                last = number == len(plan) - 1
-                writer.commit(_with_record(sample, number, rows, tile, count if last else None, job.recipe))
-            check()
+class _Commits:
+    """The samples that are missing in a set, worked on tile by tile and committed in their order.
+
+    `total` counts what this run met; `damaged` are scenes that could not be read to their end, with the reason.
+    """
+
+    def __init__(self, job: Job, writer: TrainDataWriter) -> None:
+        self._job = job
+        self._writer = writer
+        self._samples = {s.scene.scene_id: s for s in job.samples if s.scene.scene_id not in writer.scenes_done}
+        self._plans = {scene_id: _plan(sample, job.recipe) for scene_id, sample in self._samples.items()}
+        self._scene = _Count()
+        self.total = _Count()
+        self.damaged: list[tuple[str, str]] = []
+
+    def work(self) -> None:
+        """Do it all, with the processes that the job asks for."""
+        count = sum(map(len, self._plans.values()))
+        parallel = self._job.parallel
+        workers = parallel.workers or max(1, min(core_count(), count // _TILES_WORTH_A_PROCESS))
+        with deferred_interrupt() as check, open_executor(workers, parallel.scheduler) as executor:
+            for result in track(executor.map(make_tile, self._tasks()), "preprocess", count):
+                self._take(result)
+                check()
+
+    def _tasks(self) -> Iterator[TileTask]:
+        job, settings = self._job, self._job.config.to_toml()
+        cache = TileCache(job.output.preprocess_cache, job.output.force_preprocess, settings)
+        for i, (scene_id, sample) in enumerate(self._samples.items()):
+            for number, windows in enumerate(self._plans[scene_id]):
+                if self._is_damaged(scene_id):
+                    break
+                done = tile_key(scene_id, number) in self._writer.tiles_done
+                name = None if done else f"{i}-{number}"
+                root, place = job.output.train_data_dir, Path.cwd()
+                yield TileTask(sample, number, windows, job.recipe, job.config, cache, root, place, name)
+
+    def _is_damaged(self, scene_id: str) -> bool:
+        return any(name == scene_id for name, _ in self.damaged)
+
+    def _take(self, result: TileResult) -> None:
+        """Commit a tile, with the scene's record if it is the last; pass over the rest of a damaged scene."""
+        if self._is_damaged(result.scene_id):
+            return
+        if result.number == 0:
+            self._scene = _Count()
+        if result.failure is not None:
+            self._leave(result.scene_id, result.failure)
+            return
+        first = self._scene.patches
+        self._scene.add(result)
+        self.total.add(result)
+        if result.staged is None:
+            return
+        rows = [replace(row, patch_id=first + i) for i, row in enumerate(result.staged.rows)]
+        staged = replace(result.staged, rows=rows)
+        if result.number == len(self._plans[result.scene_id]) - 1:
+            staged = self._with_record(staged)
+        self._writer.commit(staged)
+
+    def _leave(self, scene_id: str, reason: str) -> None:
+        _log.warning("%s: left out: %s", scene_id, reason)
+        sample = self._samples[scene_id]
+        self._writer.skip(left_out(scene_id, reason, sample.source, self._scene.patches))
+        self.damaged.append((scene_id, reason))
+
+    def _with_record(self, staged: StagedTile) -> StagedTile:
+        sample, whole = self._samples[staged.scene_id], self._scene
+        scene = sample.scene
+        clipped = _by_band(whole, self._job.recipe)
+        if clipped:
+            counts = ", ".join(f"{band} {count}" for band, count in clipped.items())
+            _log.warning("%s: values beyond what the encoding can say were clipped: %s", scene.scene_id, counts)
+        record = SceneRecord(
+            scene.scene_id, DONE, whole.patches, None, sample.source, scene.region, scene.date, clipped
+        )
+        labels = sample.labels.features({"sample_id": scene.scene_id, "region": scene.region})
+        return replace(staged, scene=record, labels=labels)
 
 
 def _plan(sample: Sample, recipe: Recipe) -> list[list[Window]]:
     grid = sample.scene.grid
     return plan_tiles(grid.width, grid.height, recipe.patches.patch_size, recipe.patches.overlap)
-
-
-def _tile(sample: Sample, plan: list[list[Window]], number: int, recipe: Recipe, cache: TileCache) -> CutTile:
-    path = cache.path(sample.files, sample.scene.scene_id, number)
-    tile = cache.load(path)
-    if tile is None:
-        tile = cut_tile(sample, plan[number], recipe)
-        cache.store(path, tile)
-    return tile
-
-
-def _with_record(
-    sample: Sample, number: int, rows: list[PatchRow], tile: CutTile, whole: _Count | None, recipe: Recipe
-) -> Tile:
-    """The tile as the writer takes it; given the totals of the whole scene, it is the last and has its record."""
-    scene = sample.scene
-    if whole is None:
-        return Tile(scene.scene_id, number, rows, tile.x, tile.y)
-    clipped = _by_band(whole, recipe)
-    if clipped:
-        counts = ", ".join(f"{band} {count}" for band, count in clipped.items())
-        _log.warning("%s: values beyond what the encoding can say were clipped: %s", scene.scene_id, counts)
-    record = SceneRecord(scene.scene_id, DONE, whole.patches, None, sample.source, scene.region, scene.date, clipped)
-    labels = sample.labels.features({"sample_id": scene.scene_id, "region": scene.region})
-    return Tile(scene.scene_id, number, rows, tile.x, tile.y, record, labels)
 
 
 def _by_band(count: _Count, recipe: Recipe) -> dict[str, int]:
@@ -155,9 +201,9 @@ def _left_out(job: Job) -> tuple[tuple[str, str], ...]:
     return tuple((record.scene_id, record.reason or "") for record in job.left_out)
 
 
-def left_out(scene_id: str, reason: str, source: str = "") -> SceneRecord:
-    """Record of a scene that cannot be used."""
-    return SceneRecord(scene_id, LEFT_OUT, 0, reason, source)
+def left_out(scene_id: str, reason: str, source: str = "", patches: int = 0) -> SceneRecord:
+    """Record of a scene that cannot be used, or only its first patches."""
+    return SceneRecord(scene_id, LEFT_OUT, patches, reason, source)
 
 
 def check_usable(samples: Sequence[Sample], records: Sequence[SceneRecord]) -> None:

@@ -12,7 +12,7 @@ from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
 from darts_train.features.stack import COMPUTED, INDICES, FeatureStack
-from darts_train.options.preprocessing import Output, Patches, Planet, Terrain
+from darts_train.options.preprocessing import Output, Parallel, Patches, Planet, Terrain
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import Job, check_usable, left_out, plain_settings, run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
@@ -44,7 +44,7 @@ class _Sources:
 
 
 def preprocess_planet_train_data(
-    planet: Planet, output: Output, patches: Patches, terrain: Terrain
+    planet: Planet, output: Output, patches: Patches, terrain: Terrain, parallel: Parallel = Parallel()
 ) -> PreprocessSummary:
     """Cut PLANET scenes with their labels, elevation and trends into a train data directory.
 
@@ -74,7 +74,7 @@ def preprocess_planet_train_data(
         command=COMMAND,
         settings=plain_settings(planet, patches, terrain),
     )
-    return run(Job(samples, records, Recipe(stack, bands, patches, planet.mask_erosion_size), config, output))
+    return run(Job(samples, records, Recipe(stack, bands, patches, planet.mask_erosion_size), config, output, parallel))
 
 
 def _open_sources(planet: Planet, stack: FeatureStack, scene_ids: Sequence[str]) -> _Sources:

@@ -7,7 +7,7 @@ from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.set_config import SetConfig
 from darts_train.features.stack import FeatureStack
-from darts_train.options.preprocessing import Output, Patches, Raster
+from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import Job, check_usable, left_out, plain_settings, run
@@ -24,7 +24,9 @@ COMMAND = "preprocess-raster-train-data"
 _log = logger("preprocess")
 
 
-def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patches) -> PreprocessSummary:
+def preprocess_raster_train_data(
+    raster: Raster, output: Output, patches: Patches, parallel: Parallel = Parallel()
+) -> PreprocessSummary:
     """Cut pairs of an image and its labels into a train data directory.
 
     Labels are rasters on the image's pixels, or polygons anywhere on the earth. Called again with the same settings, it
@@ -53,7 +55,9 @@ def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patche
         command=COMMAND,
         settings=plain_settings(raster, patches),
     )
-    return run(Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output))
+    return run(
+        Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
+    )
 
 
 def _check_classes(raster: Raster) -> None:

@@ -12,9 +12,10 @@ import rasterio
 import zarr
 
 from darts_train.base.errors import UserError
+from darts_train.dataset.checks import validate_train_data
 from darts_train.dataset.set_config import SetConfig
-from darts_train.options.preprocessing import Output, Patches, Raster
-from darts_train.preprocess import pipeline
+from darts_train.options.preprocessing import Inspect, Output, Patches, Raster
+from darts_train.preprocess import work
 from darts_train.preprocess.interrupt import deferred_interrupt
 from darts_train.preprocess.raster import preprocess_raster_train_data
 from tests.support.geo import ORIGIN, SAMPLE, box, sample_pixels, write_polygons, write_raster
@@ -77,7 +78,7 @@ def test_called_again_nothing_is_done(sample_set, monkeypatch):
     def refuse(*args):
         raise AssertionError("a finished scene was cut again")
 
-    monkeypatch.setattr(pipeline, "cut_tile", refuse)
+    monkeypatch.setattr(work, "cut_tile", refuse)
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     again = preprocess(root)
     assert again.data_hash == summary.data_hash
@@ -334,8 +335,8 @@ def test_the_cache_gives_the_same_set(tmp_path, monkeypatch):
     entries = sorted(cache.iterdir())
     assert len(entries) == 2
     made = []
-    original = pipeline.cut_tile
-    monkeypatch.setattr(pipeline, "cut_tile", lambda *args: made.append(1) or original(*args))
+    original = work.cut_tile
+    monkeypatch.setattr(work, "cut_tile", lambda *args: made.append(1) or original(*args))
     second = preprocess(tmp_path / "b", out={"preprocess_cache": cache})
     assert (second.data_hash, len(made)) == (first.data_hash, 0)
     entries[0].write_bytes(b"damaged")
@@ -347,31 +348,61 @@ def test_the_cache_gives_the_same_set(tmp_path, monkeypatch):
     assert len(made) == 5  # another setting, other entries
 
 
-def test_a_file_damaged_in_its_middle_stops_the_run_with_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("darts_train.preprocess.tiles.TILE_PIXELS", 128 * 128 * 4)
-    image, _ = small(tmp_path, values=np.tile(sample_pixels(), (1, 1, 1)), labels=None, tiled=True, compress="deflate")
+BLOCKS = {"tiled": True, "compress": "deflate", "blockxsize": 64, "blockysize": 64}
+
+
+def damaged_in_its_middle(tmp_path):
+    """A scene of which one block, that no look at the values meets, is no deflate stream, and a whole one after it."""
+    small(tmp_path, "b", sample_pixels())
+    image, _ = small(tmp_path, values=sample_pixels(), **BLOCKS)
     data = bytearray(image.read_bytes())
     with rasterio.open(image) as file:
-        start = int(file.get_tag_item("BLOCK_OFFSET_0_1", "TIFF", bidx=1))
+        start = int(file.get_tag_item("BLOCK_OFFSET_0_2", "TIFF", bidx=1))
     data[start : start + 400] = bytes(400)
     image.write_bytes(bytes(data))
-    with pytest.raises(UserError, match=r"a\.tif: cannot be read as a raster"):
-        preprocess(tmp_path / "set", {"patch_size": 128}, **directories(tmp_path))
+    return image
+
+
+def test_a_scene_damaged_in_its_middle_is_left_and_the_others_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("darts_train.preprocess.tiles.TILE_PIXELS", 128 * 128 * 4)
+    image = damaged_in_its_middle(tmp_path)
+    given = ({"patch_size": 128}, directories(tmp_path))
+    summary = preprocess(tmp_path / "set", given[0], **given[1])
+    ((scene, reason),) = summary.left_out
+    assert scene == "a"
+    assert "a.tif: cannot be read as a raster" in reason
+    scenes = pd.read_parquet(tmp_path / "set" / "scenes.parquet").set_index("scene_id")
+    assert scenes.loc["a", "status"] == "left out"
+    assert scenes.loc["a", "patches"] == 4  # what was committed before stays, and is counted
+    assert scenes.loc["b", "patches"] == 16
+    assert validate_train_data(Inspect(train_data_dir=tmp_path / "set")).ok
+    mended, _ = small(tmp_path, values=sample_pixels(), **BLOCKS)
+    assert mended == image
+    again = preprocess(tmp_path / "set", given[0], **given[1])
+    assert (again.left_out, again.patches) == ((), 32)
+
+
+def test_nothing_but_a_damaged_scene_is_an_error(tmp_path, monkeypatch):
+    damaged_in_its_middle(tmp_path)
+    for name in ("images/b.tif", "labels/b.tif"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=r"No patch was kept \(.*a\.tif: cannot be read as a raster"):
+        preprocess(tmp_path / "set", {"patch_size": 512}, **directories(tmp_path))
 
 
 def test_ctrl_c_finishes_the_tile_and_the_next_call_goes_on(tmp_path, monkeypatch):
     whole = preprocess(tmp_path / "whole")
-    original = pipeline.cut_tile
+    original = work.cut_tile
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)
         return original(*args)
 
-    monkeypatch.setattr(pipeline, "cut_tile", interrupted)
+    monkeypatch.setattr(work, "cut_tile", interrupted)
     with pytest.raises(KeyboardInterrupt):
         preprocess(tmp_path / "set")
     assert len(list((tmp_path / "set" / ".journal").glob("*.json"))) == 1
-    monkeypatch.setattr(pipeline, "cut_tile", original)
+    monkeypatch.setattr(work, "cut_tile", original)
     assert preprocess(tmp_path / "set").data_hash == whole.data_hash
 
 
