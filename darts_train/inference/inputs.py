@@ -53,12 +53,8 @@ def open_scenes(options: Predict, model: MapModel, stack: FeatureStack) -> list[
     return list(scenes.values())
 
 
-def _auxiliary(path: Path | None, names: tuple[str, ...], option: str) -> AuxiliaryRaster | None:
-    if path is None:
-        return None
-    if not path.exists():
-        raise UserError(f"{option}: {path} does not exist.")
-    return AuxiliaryRaster.open(path, names, option)
+def _auxiliary(place: str | None, names: tuple[str, ...], option: str) -> AuxiliaryRaster | None:
+    return None if place is None else AuxiliaryRaster.open(place, names, option)
 
 
 def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Auxiliaries) -> Scene:

@@ -41,8 +41,8 @@ class Predict(OptionGroup):
     scale: float | None = option("Value of one count of an integer image; none: as in training.", None, above=0)
     offset: float | None = option("Value of count 0 of an integer image; none: as in training.", None)
     nodata: float | None = option("Count that means no data; none: as the file says.", None)
-    arcticdem_dir: Path | None = option("Elevation raster, or a directory of one.", None)
-    tcvis_dir: Path | None = option("Trend raster (brightness, greenness, wetness), or a directory of one.", None)
+    arcticdem_dir: str | None = option("Elevation: a raster, a folder of tiles, a zarr cube, an https address.", None)
+    tcvis_dir: str | None = option("Trends of brightness, greenness, wetness: a raster or more, as elevation.", None)
     window_size: int | None = option(
         "Side of a window, pixels; none: the patch size of training.", None, low=32, high=8192
     )

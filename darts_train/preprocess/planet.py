@@ -18,7 +18,7 @@ from darts_train.preprocess.pipeline import Job, check_usable, left_out, plain_s
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
-from darts_train.scenes.auxiliary import DEM, TRENDS, AuxiliaryRaster
+from darts_train.scenes.auxiliary import DEM, TRENDS, AuxiliaryRaster, require_cover
 from darts_train.scenes.georeference import WGS84, reproject_geometries
 from darts_train.scenes.label_repository import LabelRepository, Matches, describe_matches
 from darts_train.scenes.labels import PolygonLabels
@@ -97,13 +97,13 @@ def _open_sources(planet: Planet, stack: FeatureStack, scene_ids: Sequence[str])
     return _Sources(repository, matches, dem, trends, regions, stack)
 
 
-def _auxiliary(path: Path | None, names: tuple[str, ...], option: str, wanted: Sequence[str]) -> AuxiliaryRaster | None:
+def _auxiliary(place: str | None, names: tuple[str, ...], option: str, wanted: Sequence[str]) -> AuxiliaryRaster | None:
     """The raster behind some bands; None, and not even opened, where none of them is wanted."""
     if not wanted:
         return None
-    if path is None:
+    if place is None:
         raise UserError(f"{option} is needed for band {wanted[0]}; give it, or leave the band out of --bands.")
-    return AuxiliaryRaster.open(path, names, option)
+    return AuxiliaryRaster.open(place, names, option)
 
 
 def _samples(root: Path, directories: Sequence[Path], sources: _Sources) -> tuple[list[Sample], list[SceneRecord]]:
@@ -124,11 +124,12 @@ def _samples(root: Path, directories: Sequence[Path], sources: _Sources) -> tupl
 def _sample(directory: Path, sources: _Sources, root: Path) -> Sample:
     scene = open_planet_scene(directory, sources.dem, sources.trends)
     sources.stack.bands_for(scene)
+    require_cover(scene.scene_id, scene.grid, scene.auxiliaries)
     labels = _labels(scene, sources)
     if sources.regions is not None:
         scene = replace(scene, region=sources.regions.name_of(scene.grid, scene.scene_id))
     files = [scene.image.file.path, scene.udm2.path, *sources.repository.files]
-    files += [raster.file.path for raster in scene.auxiliaries]
+    files += [file for raster in scene.auxiliaries for file in raster.files_of(scene.grid, sources.stack.halo(scene))]
     return Sample(scene, labels, Path(scene.source).relative_to(root).as_posix(), tuple(files))
 
 

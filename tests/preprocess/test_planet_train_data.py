@@ -5,14 +5,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import shapely
 import zarr
+from affine import Affine
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.set_config import SetConfig
 from darts_train.options.preprocessing import PLANET_BANDS, Output, Patches, Planet, Terrain
 from darts_train.preprocess.planet import preprocess_planet_train_data
 from tests.support.geo import (
+    CELL,
+    ORIGIN,
     ORTHOTILE_ID,
     PLANET_ID,
     box,
@@ -178,6 +182,21 @@ def test_mistakes_are_refused_before_anything_is_written(tree, tmp_path, changes
     with pytest.raises(UserError, match=message):
         preprocess_planet_train_data(options(tree, **changes), Output(train_data_dir=tmp_path / "s"), CUT, Terrain())
     assert not (tmp_path / "s").exists()
+
+
+def test_a_scene_beyond_the_elevation_is_left_out(tree, tmp_path):
+    """The dry run says so before any work: the orthotile lies 100 km from all elevation."""
+    planet_scene(tmp_path / "data" / PLANET_ID)
+    far = (ORIGIN[0] + 100_000, ORIGIN[1])
+    away = planet_scene(tmp_path / "data" / ORTHOTILE_ID)
+    for file in away.glob("*.tif"):
+        with rasterio.open(file, "r+") as moved:
+            moved.transform = Affine(CELL, 0.0, far[0], 0.0, -CELL, far[1])
+    output = Output(train_data_dir=tmp_path / "s", dry_run=True)
+    given = options(tree, data_dir=tmp_path / "data", arcticdem_dir=str(tree / "dem"))
+    summary = preprocess_planet_train_data(given, output, CUT, Terrain())
+    assert summary.scenes == 1
+    assert "dem.tif covers none of it" in dict(summary.left_out)[ORTHOTILE_ID]
 
 
 def test_a_dry_run(tree, tmp_path):

@@ -168,8 +168,9 @@ def test_auxiliary_directories(tmp_path):
     elevation(tmp_path / "a.tif")
     with pytest.raises(UserError, match="1 bands; tc_brightness, tc_greenness, tc_wetness are needed"):
         AuxiliaryRaster.open(tmp_path, TRENDS, "--tcvis-dir")
-    elevation(tmp_path / "b.tif")
-    with pytest.raises(UserError, match=r"a\.tif, b\.tif; name one"):
+    (tmp_path / "a.vrt").write_text("")
+    (tmp_path / "b.vrt").write_text("")
+    with pytest.raises(UserError, match=r"a\.vrt, b\.vrt; name one"):
         AuxiliaryRaster.open(tmp_path, DEM, "--arcticdem-dir")
     write_raster(tmp_path / "c" / "c.tif", np.ones((4, 4), np.float32), origin=None)
     with pytest.raises(UserError, match="no georeference"):
