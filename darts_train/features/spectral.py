@@ -93,7 +93,7 @@ def _gli(green: np.ndarray, red: np.ndarray, blue: np.ndarray) -> np.ndarray:
 
 
 def _tgi(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
-    """−0.5 (190 (R − G) − 120 (R − B)). Source: Hunt et al. 2011, doi 10.2134/agronj2010.0395."""
+    """−0.5 (190 (R − G) − 120 (R − B)). Source: Hunt et al. 2013, doi 10.1016/j.jag.2012.07.020."""
     return np.asarray(-0.5 * (190 * (red - green) - 120 * (red - blue)))
 
 
