@@ -1,19 +1,22 @@
 """Height above the mean of the surroundings (topographic position index).
 
-The mean over a disc is a sum of runs of pixels, one per row of the disc, and each run is the difference of two
-cumulative sums: the cost per pixel grows with the radius, not with its square. Heights are summed as whole numbers
-of 1/1024 m, so a pixel's value does not depend, in any bit, on the window in which it was computed.
+Heights are summed as whole numbers of 1/256 m, so a pixel's value does not depend, in any bit, on the window in which
+it was computed. What is summed is the difference to the centre, and it is divided once.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from darts_train.base.errors import UserError
+from darts_train.features.disc_sums import Scratch, disc_sum, half_widths, pixels_of
 from darts_train.features.ground import Ground
 
-_BLOCK_ROWS = 32
-_STEPS = 1024  # per metre; finer than any elevation model, and exact in int64 for 10^12 pixels
+_TILE = (256, 1024)  # rows and columns that are worked on at once
+_STEPS = 256  # per metre: 4 mm, finer than any elevation model and than the step of 10 mm in which this band is kept
+_GREATEST = 2.0**31  # steps; 8000 km
+_EXACT = 2.0**24  # steps that float32 tells apart; 65 km
 
 
 def pixel_radii(metres: float, ground: Ground) -> tuple[int, int]:
@@ -30,12 +33,6 @@ def check_ring(outer: tuple[int, int], inner: tuple[int, int]) -> None:
         raise UserError(f"--tpi-inner-radius: {both}, so the ring is empty; take a smaller one.")
 
 
-def half_widths(radii: tuple[int, int]) -> list[int]:
-    """For each row of the disc (x/a)² + (y/b)² ≤ 1, from −b to b: how many pixels it reaches to each side."""
-    a, b = radii
-    return [math.isqrt(a * a * (b * b - y * y) // (b * b)) if b else a for y in range(-b, b + 1)]
-
-
 def relative_elevation(dem: np.ndarray, outer: tuple[int, int], inner: tuple[int, int], halo: int) -> np.ndarray:
     """Elevation minus its mean over a disc, or over a ring.
 
@@ -48,31 +45,68 @@ def relative_elevation(dem: np.ndarray, outer: tuple[int, int], inner: tuple[int
     Returns:
         float64 [h, w], m; NaN where any pixel of the disc, or of the ring, or the centre is NaN.
     """
+    a, b = outer
+    near = dem[halo - b : dem.shape[0] - halo + b, halo - a : dem.shape[1] - halo + a]
+    result = np.empty((near.shape[0] - 2 * b, near.shape[1] - 2 * a))
+    scratch = Scratch()
+    for rows, columns in _tiles(*result.shape):
+        piece = near[rows.start : rows.stop + 2 * b, columns.start : columns.stop + 2 * a]
+        _relative(piece, outer, inner, scratch, result[rows, columns])
+    return result
+
+
+def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    for top in range(0, height, _TILE[0]):
+        for left in range(0, width, _TILE[1]):
+            yield slice(top, min(top + _TILE[0], height)), slice(left, min(left + _TILE[1], width))
+
+
+def _relative(
+    dem: np.ndarray, outer: tuple[int, int], inner: tuple[int, int], scratch: Scratch, result: np.ndarray
+) -> None:
+    """Fill the result for a tile whose halo is the outer radii."""
+    count = pixels_of(outer) - (pixels_of(inner) if inner != (0, 0) else 0)
     missing = ~np.isfinite(dem)
-    steps = np.rint(np.where(missing, 0.0, dem.astype(np.float64)) * _STEPS).astype(np.int64)
-    total, count = _disc_sum(steps, outer, halo)
-    holes = _disc_sum(missing.astype(np.int64), outer, halo)[0] if missing.any() else np.zeros_like(total)
+    holes = bool(missing.any())
+    steps = _steps(dem, missing if holes else None, pixels_of(outer), scratch)
+    np.multiply(_centre(steps, outer), float(count), out=result)  # whole numbers below 2^53: exact
+    result -= _ring_sum(steps, outer, inner, scratch)
+    result /= float(count) * _STEPS
+    if holes:
+        around = _ring_sum(missing.astype(np.uint16 if count < 2**16 else np.int64), outer, inner, scratch)
+        result[(around > 0) | _centre(missing, outer)] = np.nan
+
+
+def _steps(dem: np.ndarray, missing: np.ndarray | None, count: int, scratch: Scratch) -> np.ndarray:
+    """Heights in whole steps above the middle of the tile's: int32 where all sums of `count` of them fit, else int64.
+
+    Where they are missing, anything. Heights beyond what a planet has are those of broken files; they are cut.
+    """
+    dtype = np.result_type(dem.dtype, np.float32)
+    with np.errstate(over="ignore"):
+        steps = np.multiply(dem, dtype.type(_STEPS), out=scratch.array("heights", dem.shape, dtype))
+    if missing is not None:
+        first = np.unravel_index(np.argmin(missing), missing.shape)
+        steps[missing] = 0 if missing[first] else steps[first]
+    np.clip(np.rint(steps, out=steps), -_GREATEST, _GREATEST, out=steps)
+    least, greatest = float(steps.min()), float(steps.max())
+    fits = max(-least, greatest) < _EXACT and ((greatest - least) / 2 + 1) * count < 2**31
+    if fits:
+        steps -= dtype.type((least + greatest) // 2)
+    found = scratch.array("steps", dem.shape, np.int32 if fits else np.int64)
+    np.copyto(found, steps, casting="unsafe")
+    return found
+
+
+def _centre(values: np.ndarray, radii: tuple[int, int]) -> np.ndarray:
+    a, b = radii
+    return values[b : values.shape[0] - b, a : values.shape[1] - a]
+
+
+def _ring_sum(values: np.ndarray, outer: tuple[int, int], inner: tuple[int, int], scratch: Scratch) -> np.ndarray:
+    """Sum over the disc, less that over the inner one where it has a radius."""
+    total = disc_sum(values, outer, scratch)
     if inner != (0, 0):
-        inner_total, inner_count = _disc_sum(steps, inner, halo)
-        total, count = total - inner_total, count - inner_count
-        if missing.any():
-            holes -= _disc_sum(missing.astype(np.int64), inner, halo)[0]
-    centre = slice(halo, -halo or None)
-    result = (steps[centre, centre] - total / count) / _STEPS
-    return np.where((holes > 0) | missing[centre, centre], np.nan, result)
-
-
-def _disc_sum(values: np.ndarray, radii: tuple[int, int], halo: int) -> tuple[np.ndarray, int]:
-    """Sum over the disc around each pixel but the halo, int64 [h, w], and the number of pixels of the disc."""
-    widths = half_widths(radii)
-    height, width = values.shape[0] - 2 * halo, values.shape[1] - 2 * halo
-    sums = np.zeros((values.shape[0], values.shape[1] + 1), np.int64)
-    np.cumsum(values, axis=1, out=sums[:, 1:])
-    total = np.zeros((height, width), np.int64)
-    for top in range(0, height, _BLOCK_ROWS):  # a block of rows and its surroundings stay in the processor's cache
-        block = total[top : top + _BLOCK_ROWS]
-        for row, reach in enumerate(widths):
-            part = sums[top + halo - radii[1] + row :][: len(block)]
-            block += part[:, halo + reach + 1 :][:, :width]
-            block -= part[:, halo - reach :][:, :width]
-    return total, sum(2 * reach + 1 for reach in widths)
+        margin = (outer[0] - inner[0], outer[1] - inner[1])
+        total -= disc_sum(_centre(values, margin), inner, scratch, "inner sum")
+    return total

@@ -4,31 +4,27 @@ A band that the scene has is read; one that it lacks is computed from others. Ba
 surroundings, so their elevation is read with a halo, and a window's pixels are the same whatever windows are asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from darts_train.base.errors import UserError, nearest
+from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.features.ground import Ground, ground
+from darts_train.features.known import COMPUTED, DEM, encoding_of, index_of, needs_elevation, require_sources
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
-from darts_train.features.spectral import normalised_difference
-from darts_train.features.terrain import aspect, curvature, hillshade, slope
+from darts_train.features.spectral import INDICES, needs_reflectance
+from darts_train.features.terrain import hillshade
+from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.band import Band
-from darts_train.raster.catalogue import CATALOGUE, is_reflectance
+from darts_train.raster.catalogue import is_reflectance
 from darts_train.raster.patches import Window
 from darts_train.scenes.scene import Scene
 
-DEM = "dem"
+__all__ = ["COMPUTED", "DEFAULT_SUN", "DEM", "INDICES", "FeatureStack"]
+
 DEFAULT_SUN = (225.0, 25.0)  # azimuth and elevation, degrees, of the operational pipeline
-INDICES = {"ndvi": ("nir", "red")}
-TERRAIN: dict[str, Callable[[np.ndarray, Ground], np.ndarray]] = {
-    "slope": slope,
-    "aspect": aspect,
-    "curvature": curvature,
-}
-COMPUTED = (*INDICES, "relative_elevation", "hillshade", *TERRAIN)
 _log = logger("features")
 
 
@@ -56,30 +52,20 @@ class FeatureStack:
     def bands_for(self, scene: Scene) -> tuple[Band, ...]:
         """Encodings of the bands for this scene: its own, or the catalogue's for computed ones.
 
-        Raises UserError, naming the scene and what is missing, where a band can neither be read nor computed.
+        Raises UserError, naming the scene and all that is missing, where a band can neither be read nor computed.
         """
-        for name in self.names:
-            self._check(name, scene)
-        return tuple(scene.bands[name] if name in scene.bands else CATALOGUE[name] for name in self.names)
+        sources = require_sources(self.names, tuple(scene.bands), scene.source)
+        for name in self._indices_of(scene):
+            _check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
+        if self._terrain_of(scene):
+            self._check_terrain(scene)
+        return tuple(scene.bands[name] if name in scene.bands else encoding_of(name) for name in self.names)
 
-    def _check(self, name: str, scene: Scene) -> None:
-        if name in scene.bands:
-            return
-        if name not in COMPUTED:
-            known = [*scene.bands, *COMPUTED]
-            raise UserError(
-                f"{scene.source}: no band {name}; it has {', '.join(scene.bands)}, and computed can be"
-                f" {', '.join(COMPUTED)}{nearest(name, known)}."
-            )
-        missing = [need for need in _needs(name) if need not in scene.bands]
-        if missing:
-            raise UserError(f"{scene.source}: band {name} needs {' and '.join(missing)}, which it has not.")
-        if name in INDICES:
-            return
-        steps = ground(scene.grid, scene.source)
-        if name == "relative_elevation":
+    def _check_terrain(self, scene: Scene) -> None:
+        steps, computed = ground(scene.grid, scene.source), self._terrain_of(scene)
+        if "relative_elevation" in computed:
             check_ring(pixel_radii(self.outer_radius, steps), pixel_radii(self.inner_radius, steps))
-        if name == "hillshade" and scene.sun is None:
+        if "hillshade" in computed and scene.sun is None:
             _log.warning(
                 "%s: the sun's place is unknown; azimuth %g, elevation %g degrees taken", scene.source, *DEFAULT_SUN
             )
@@ -98,30 +84,31 @@ class FeatureStack:
         Where the window reaches beyond the scene there is NaN, but in bands of auxiliary rasters.
         """
         result = np.empty((len(self.names), window.height, window.width), np.float32)
-        plain = self._plain_inputs(scene)
+        sources = require_sources(self.names, tuple(scene.bands), scene.source)
+        terrain = self._terrain_of(scene)
+        plain = list(dict.fromkeys(need for name in self.names if name not in terrain for need in sources[name]))
         read = dict(zip(plain, scene.read(plain, window), strict=True)) if plain else {}
-        terrain = self._compute_terrain(scene, window)
+        elevation = self._compute_terrain(scene, window)
         for i, name in enumerate(self.names):
             if name in scene.bands:
                 result[i] = read[name]
-            elif name in INDICES:
-                one, other = INDICES[name]
-                limit = 1.0 if is_reflectance(scene.bands[one]) and is_reflectance(scene.bands[other]) else np.inf
-                result[i] = normalised_difference(read[one], read[other], limit)
-            else:
-                result[i] = terrain[name]
+            elif name in terrain:
+                result[i] = elevation[name]
+            elif index := index_of(name):
+                needs = sources[name]
+                result[i] = index.of([read[need] for need in needs], [scene.bands[need] for need in needs])
         return result
 
-    def _plain_inputs(self, scene: Scene) -> list[str]:
-        own = [name for name in self.names if name in scene.bands]
-        needed = [need for name in self.names if name not in scene.bands and name in INDICES for need in INDICES[name]]
-        return list(dict.fromkeys([*own, *needed]))
-
     def _terrain_of(self, scene: Scene) -> list[str]:
-        return [name for name in self.names if name not in scene.bands and name not in INDICES]
+        return [name for name in self.names if name not in scene.bands and needs_elevation(name)]
+
+    def _indices_of(self, scene: Scene) -> list[str]:
+        return [name for name in self.names if name not in scene.bands and not needs_elevation(name)]
 
     def _halo_of(self, name: str, steps: Ground) -> int:
-        return max(1, *pixel_radii(self.outer_radius, steps)) if name == "relative_elevation" else 1
+        if name == "relative_elevation":
+            return max(1, *pixel_radii(self.outer_radius, steps))
+        return TERRAIN[name].margin if name in TERRAIN else 1
 
     def _compute_terrain(self, scene: Scene, window: Window) -> dict[str, np.ndarray]:
         computed = self._terrain_of(scene)
@@ -130,18 +117,25 @@ class FeatureStack:
         halo = self.halo(scene)
         steps = ground(scene.grid, scene.source)
         dem = scene.read([DEM], window.grown(halo))[0]
-        near = dem[halo - 1 : dem.shape[0] - halo + 1, halo - 1 : dem.shape[1] - halo + 1]
         found = {}
         for name in computed:
+            near = _trimmed(dem, halo - self._halo_of(name, steps))
             if name == "relative_elevation":
-                inner = pixel_radii(self.inner_radius, steps)
-                found[name] = relative_elevation(dem, pixel_radii(self.outer_radius, steps), inner, halo)
+                outer, inner = (pixel_radii(radius, steps) for radius in (self.outer_radius, self.inner_radius))
+                found[name] = relative_elevation(near, outer, inner, self._halo_of(name, steps))
             elif name == "hillshade":
                 found[name] = hillshade(near, steps, *(scene.sun or DEFAULT_SUN))
             else:
-                found[name] = TERRAIN[name](near, steps)
+                found[name] = TERRAIN[name].compute(near, steps)
         return found
 
 
-def _needs(name: str) -> tuple[str, ...]:
-    return INDICES.get(name, (DEM,))
+def _trimmed(dem: np.ndarray, margin: int) -> np.ndarray:
+    return dem[margin : dem.shape[0] - margin, margin : dem.shape[1] - margin]
+
+
+def _check_units(name: str, bands: Sequence[Band], where: str) -> None:
+    counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
+    index = index_of(name)
+    if counts and index is not None and needs_reflectance(index):
+        raise UserError(f"{where}: band {name} needs reflectances, but {listing(counts)} is in counts; give --scale.")

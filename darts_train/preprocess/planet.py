@@ -11,7 +11,8 @@ from darts_train.base.files import require_directory, require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
-from darts_train.features.stack import COMPUTED, INDICES, FeatureStack
+from darts_train.features.known import COMPUTED, index_of, needs_elevation, require_sources
+from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Output, Parallel, Patches, Planet, Terrain
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import Job, check_usable, left_out, plain_settings, run
@@ -81,11 +82,12 @@ def _open_sources(planet: Planet, stack: FeatureStack, scene_ids: Sequence[str])
     """Open everything that all scenes share. UserError where a band needs what was not given."""
     known = (*BANDS_OF_EIGHT, *DEM, *TRENDS, *COMPUTED)
     for name in stack.names:
-        if name not in known:
+        if name not in known and index_of(name) is None:
             raise UserError(
                 f"--bands: {name} is no band of PLANET scenes; known are {', '.join(known)}{nearest(name, known)}."
             )
-    of_terrain = [name for name in stack.names if name in (*DEM, *COMPUTED) and name not in INDICES]
+    require_sources(stack.names, (*BANDS_OF_EIGHT, *DEM, *TRENDS), "--bands, of PLANET scenes")
+    of_terrain = [name for name in stack.names if needs_elevation(name)]
     of_trends = [name for name in stack.names if name in TRENDS]
     dem = _auxiliary(planet.arcticdem_dir, DEM, "--arcticdem-dir", of_terrain)
     trends = _auxiliary(planet.tcvis_dir, TRENDS, "--tcvis-dir", of_trends)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.features.spectral import normalised_difference
 from darts_train.features.stack import FeatureStack
+from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.catalogue import CATALOGUE
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
@@ -27,14 +27,7 @@ def test_ndvi():
     assert np.allclose(result[1], 0.1)
 
 
-def test_normalised_difference_at_its_edges():
-    one = np.array([0.0, -0.05, 1.5, np.nan, 0.2])
-    other = np.array([0.0, 0.1, 0.5, 0.1, -0.3])
-    assert np.allclose(normalised_difference(one, other), [np.nan, -1, 1 / 3, np.nan, 1], equal_nan=True)
-    assert normalised_difference(np.array([200.0]), np.array([100.0]), np.inf)[0] == pytest.approx(1 / 3)
-
-
-ALL = ["dem", "relative_elevation", "slope", "aspect", "hillshade", "curvature", "ndvi"]
+ALL = ["dem", "relative_elevation", "hillshade", *TERRAIN, "ndvi"]
 
 
 def test_a_pixel_is_the_same_in_every_window():

@@ -5,7 +5,8 @@ import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.features.ground import Ground, ground
-from darts_train.features.relative_elevation import check_ring, half_widths, pixel_radii, relative_elevation
+from darts_train.features.disc_sums import half_widths
+from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
 from darts_train.features.terrain import aspect, curvature, hillshade, horn, slope
 from darts_train.raster.grid import Grid
 
@@ -72,7 +73,7 @@ def test_relative_elevation_of_flat_ground_is_zero_and_of_a_plane_too():
 
 @pytest.mark.parametrize(("outer", "inner"), [((4, 4), (0, 0)), ((5, 3), (0, 0)), ((5, 5), (2, 2)), ((1, 1), (0, 0))])
 def test_relative_elevation_is_the_mean_over_the_disc_or_ring(outer, inner):
-    dem = np.rint(np.random.default_rng(1).normal(100, 20, (24, 26)) * 1024) / 1024
+    dem = np.rint(np.random.default_rng(1).normal(100, 20, (24, 26)) * 256) / 256
     found = relative_elevation(dem, outer, inner, 6)
     assert found.shape == (12, 14)
     y, x = np.mgrid[-6:7, -6:7]
@@ -100,7 +101,7 @@ def test_radii_in_pixels_are_rounded_up():
     assert pixel_radii(100, Ground((3.125, 0.0), (0.0, -3.125))) == (32, 32)
     assert pixel_radii(100, TEN) == (10, 10)
     assert pixel_radii(0, TEN) == (0, 0)
-    assert half_widths((2, 2)) == [0, 1, 2, 1, 0]
+    assert half_widths((2, 2)) == (0, 1, 2, 1, 0)
     with pytest.raises(UserError, match="ring is empty"):
         check_ring((1, 1), (1, 1))
 
