@@ -4,12 +4,12 @@ from darts_train.base.errors import UserError
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
-from darts_train.options.preprocessing import Inspect, Output, Parallel, Patches, Planet, Raster, Terrain
+from darts_train.options.preprocessing import Inspect, Labelling, Output, Parallel, Patches, Planet, Raster, Terrain
 
 
 @command(app, "Train data")
 def preprocess_planet_train_data(
-    planet: Planet, output: Output, patches: Patches, terrain: Terrain, parallel: Parallel
+    planet: Planet, output: Output, patches: Patches, terrain: Terrain, labelling: Labelling, parallel: Parallel
 ) -> None:
     """Cut PLANET scenes into train data.
 
@@ -17,7 +17,16 @@ def preprocess_planet_train_data(
     """
     from darts_train.preprocess.planet import preprocess_planet_train_data as run
 
-    show(run(planet=planet, output=output, patches=patches, terrain=terrain, parallel=parallel))
+    show(
+        run(
+            planet=planet,
+            output=output,
+            patches=patches,
+            terrain=terrain,
+            labelling=labelling,
+            parallel=parallel,
+        )
+    )
 
 
 @command(app, "Train data")

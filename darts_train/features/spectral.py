@@ -58,18 +58,18 @@ def _rvi(red: np.ndarray, nir: np.ndarray) -> np.ndarray:
 
 def _tvi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
     """√(NDVI + 0.5), NaN where NDVI < −0.5. Source: Deering et al. 1975."""
-    return np.sqrt(normalised_difference(nir, red) + 0.5)
+    return np.asarray(np.sqrt(normalised_difference(nir, red) + 0.5))
 
 
 def _ctvi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
     """√|NDVI + 0.5| with the sign of NDVI + 0.5. Source: Perry and Lautenschlager 1984."""
     shifted = normalised_difference(nir, red) + 0.5
-    return np.sign(shifted) * np.sqrt(np.abs(shifted))
+    return np.asarray(np.sign(shifted) * np.sqrt(np.abs(shifted)))
 
 
 def _ttvi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
     """√(|NDVI| + 0.5), after Thiam 1997."""
-    return np.sqrt(np.abs(normalised_difference(nir, red)) + 0.5)
+    return np.asarray(np.sqrt(np.abs(normalised_difference(nir, red)) + 0.5))
 
 
 def _savi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The scenes that a prediction is asked for, opened as training opened its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from darts_train.base.errors import UserError
@@ -17,14 +16,6 @@ from darts_train.scenes.scene import Scene
 OUTER_RADIUS = 100.0  # m, of models that do not say
 
 
-@dataclass(frozen=True)
-class Auxiliaries:
-    """Elevation and trends; None where none were given."""
-
-    dem: AuxiliaryRaster | None
-    trends: AuxiliaryRaster | None
-
-
 def feature_stack(model: MapModel) -> FeatureStack:
     """The bands of a model, computed as its train data were."""
     outer = float(model.source.get("tpi_outer_radius", OUTER_RADIUS))
@@ -36,10 +27,11 @@ def open_scenes(options: Predict, model: MapModel, stack: FeatureStack) -> list[
 
     Raises UserError for a file that is not there or unreadable, a band that is missing, and two scenes of one name.
     """
-    auxiliaries = Auxiliaries(
+    given = (
         _auxiliary(options.arcticdem_dir, DEM_BANDS, "--arcticdem-dir"),
         _auxiliary(options.tcvis_dir, TRENDS, "--tcvis-dir"),
     )
+    auxiliaries = [raster for raster in given if raster is not None]
     scenes: dict[str, Scene] = {}
     for path in options.input:
         scene = _open(path, options, model, auxiliaries)
@@ -57,11 +49,11 @@ def _auxiliary(place: str | None, names: tuple[str, ...], option: str) -> Auxili
     return None if place is None else AuxiliaryRaster.open(place, names, option)
 
 
-def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Auxiliaries) -> Scene:
+def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[AuxiliaryRaster]) -> Scene:
     if not path.exists():
         raise UserError(f"--input: {path} does not exist.")
     if path.is_dir():
-        return open_planet_scene(path, auxiliaries.dem, auxiliaries.trends)
+        return open_planet_scene(path, auxiliaries)
     scene = RasterScene.open(
         path,
         _names(path, options, model),

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from darts_train.options.fields import OptionGroup, option
 
-PLANET_BANDS = (
+SATELLITE_BANDS = (
     "blue", "green", "red", "nir", "ndvi", "tc_brightness", "tc_greenness", "tc_wetness", "relative_elevation", "slope",
 )  # fmt: skip
 
@@ -15,6 +16,7 @@ class Output(OptionGroup):
     """The train data directory to be written, and how an earlier one is treated."""
 
     train_data_dir: Path = option("Train data directory to write; the same settings again add what is missing.")
+    append: bool = option("Add to a set that is there; --no-append refuses.", True)
     overwrite: bool = option("Start the directory anew.", False)
     preprocess_cache: Path | None = option("Directory that keeps finished scenes for the next time.", None)
     force_preprocess: bool = option("Do not read the cache; write it anew.", False)
@@ -37,29 +39,65 @@ class Patches(OptionGroup):
     overlap: int = option("Pixels that neighbouring patches share.", 16, low=0)
     exclude_nopositive: bool = option("Drop patches without a foreground pixel.", False)
     exclude_nan: bool = option("Drop patches with any pixel without data.", True)
+    small_images: Literal["pad", "skip"] = option("Images smaller than a patch: pad with no data, or leave out.", "pad")
     min_valid_fraction: float = option("Drop patches with a smaller share of labelled pixels.", 0.1, low=0, high=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terrain(OptionGroup):
-    """Radii of the relative elevation (TPI), in metres."""
+    """Elevation and trends under the scenes, and the radii of the relative elevation (TPI), in metres."""
 
+    arcticdem_dir: str | None = option("Elevation: a raster, a folder of tiles, a zarr cube, an https address.", None)
+    tcvis_dir: str | None = option("Trends (brightness, greenness, wetness), given in the same ways.", None)
     tpi_outer_radius: float = option("Outer radius, m.", 100.0, above=0)
     tpi_inner_radius: float = option("Inner radius, m; 0: a disc.", 0.0, low=0)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Labelling(OptionGroup):
+    """What label polygons mean, and where the scenes lie."""
+
+    classes: tuple[str, ...] = option("Names of the classes; the first is the background.", ("background", "positive"))
+    image_id_column: str = option("Column that says to which image a polygon belongs.", "image_id")
+    class_column: str | None = option("Column whose value is a class name; none: all polygons are class 1.", None)
+    label_filter: str | None = option("Only polygons with COLUMN=VALUE, or COLUMN=VALUE|VALUE.", None)
+    footprint_extent: bool = option("Outside its footprint a scene is unlabelled, not background.", True)
+    admin_dir: Path | None = option("Vector file of regions, or a directory of one; none: No Region.", None)
+    region_column: str | None = option("Name column of the regions; none: shapeName, or name.", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Planet(OptionGroup):
-    """PLANET scenes, their labels and auxiliary rasters."""
+    """PLANET scenes and their labels."""
 
     data_dir: Path = option("Root of the PSScene and PSOrthoTile folders.")
     labels_dir: Path = option("Label repository, or a vector file with an image_id column.")
-    bands: tuple[str, ...] = option("Bands to store, in this order.", PLANET_BANDS)
-    arcticdem_dir: str | None = option("Elevation: a raster, a folder of tiles, a zarr cube, an https address.", None)
-    tcvis_dir: str | None = option("Trends of brightness, greenness, wetness: a raster or more, as elevation.", None)
-    admin_dir: Path | None = option("Vector file of regions, or a directory of one; none: No Region.", None)
-    region_column: str | None = option("Name column of the regions; none: shapeName, or name.", None)
+    bands: tuple[str, ...] = option("Bands to store, in this order.", SATELLITE_BANDS)
+    optical_range: str | None = option("Reflectance that becomes 0 and 1 for the network: v1, v2 or LO,HI.", None)
     mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentinel2(OptionGroup):
+    """Sentinel-2 scenes and their labels."""
+
+    sentinel2_dir: Path = option("Scene folders or SAFE products; with --stac-url the store of what was fetched.")
+    labels_dir: Path | None = option("Label repository; none: a vector file in each scene's folder.", None)
+    bands: tuple[str, ...] = option("Bands to store, in this order.", SATELLITE_BANDS)
+    optical_range: str | None = option("Reflectance that becomes 0 and 1 for the network: v1, v2 or LO,HI.", None)
+    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stac(OptionGroup):
+    """Fetching the Sentinel-2 scene that fits each labelled footprint best, from a STAC API."""
+
+    stac_url: str | None = option("Address of the API; none: only what is on the disk.", None)
+    stac_collection: str = option("Collection of surface reflectance.", "sentinel-2-l2a")
+    matching_day_range: int = option("Days before and after the label's image.", 7, low=0)
+    matching_max_cloud_cover: float = option("Largest cloud cover, percent.", 10.0, low=0, high=100)
+    matching_max_snow_cover: float = option("Largest snow cover, percent, where it is told.", 10.0, low=0, high=100)
+    matching_min_intersects: float = option("Least share of the footprint that is covered.", 0.7, low=0, high=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from darts_train.base.errors import UserError, listing
+from darts_train.base.errors import UserError
 from darts_train.base.executor import core_count, open_executor
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.base.progress import track
+from darts_train.dataset.journal import Journal
 from darts_train.dataset.schema import DONE, LEFT_OUT, SceneRecord, tile_key
 from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.staging import StagedTile
@@ -78,6 +79,10 @@ def run(job: Job) -> PreprocessSummary:
         require_writable(job.output.preprocess_cache, "--preprocess-cache")
     if job.output.dry_run:
         return _estimate(job)
+    if not job.output.append and not job.output.overwrite and Journal(job.output.train_data_dir).exists():
+        raise UserError(
+            f"{job.output.train_data_dir} holds a set already; --append to add to it, --overwrite to replace."
+        )
     with TrainDataWriter.open(job.output.train_data_dir, job.config, job.output.overwrite) as writer:
         known = writer.scenes_done | {sample.scene.scene_id for sample in job.samples}
         for record in job.left_out:
@@ -204,18 +209,6 @@ def _left_out(job: Job) -> tuple[tuple[str, str], ...]:
 def left_out(scene_id: str, reason: str, source: str = "", patches: int = 0) -> SceneRecord:
     """Record of a scene that cannot be used, or only its first patches."""
     return SceneRecord(scene_id, LEFT_OUT, patches, reason, source)
-
-
-def check_usable(samples: Sequence[Sample], records: Sequence[SceneRecord]) -> None:
-    """Say before the work what cannot be used; raise UserError where that is everything."""
-    by_reason: dict[str, list[str]] = {}
-    for record in records:
-        by_reason.setdefault(record.reason or "", []).append(record.scene_id)
-    for reason, scenes in by_reason.items():
-        _log.warning("left out %d: %s (%s)", len(scenes), reason, listing(scenes, 3))
-    if not samples:
-        reasons = "; ".join(f"{len(scenes)}: {reason}" for reason, scenes in list(by_reason.items())[:3])
-        raise UserError(f"No scene can be used ({reasons or 'none was found'}).")
 
 
 def _estimate(job: Job) -> PreprocessSummary:

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
+from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
 from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
+from darts_train.preprocess.checks import check_classes, check_size, check_usable
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
-from darts_train.preprocess.pipeline import Job, check_usable, left_out, plain_settings, run
+from darts_train.preprocess.pipeline import Job, left_out, plain_settings, run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
@@ -39,12 +41,15 @@ def preprocess_raster_train_data(
     """
     patch_starts(patches.patch_size, patches.patch_size, patches.overlap)  # overlap below patch size
     require_writable(output.train_data_dir, "--train-data-dir")
-    _check_classes(raster)
+    check_classes(raster.classes)
+    parse_remap(raster.remap, len(raster.classes))
     pairs = find_pairs(raster)
-    samples = [_sample(pair, raster) for pair in pairs if pair.label is not None]
-    _check_values(samples, raster)
+    opened = [_sample(pair, raster) for pair in pairs if pair.label is not None]
+    _check_values(opened, raster)
     unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in pairs if pair.label is None]
-    check_usable(samples, unlabelled)
+    samples, small = _large_enough(opened, patches)
+    records = unlabelled + small
+    check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
     stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
     bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
@@ -58,12 +63,6 @@ def preprocess_raster_train_data(
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
     )
-
-
-def _check_classes(raster: Raster) -> None:
-    if not 2 <= len(set(raster.classes)) == len(raster.classes) <= 255:
-        raise UserError("--classes: name the background and at least one other, each once.")
-    parse_remap(raster.remap, len(raster.classes))
 
 
 def _sample(pair: Pair, raster: Raster) -> Sample:
@@ -84,6 +83,18 @@ def _sample(pair: Pair, raster: Raster) -> Sample:
     return Sample(scene, labels, pair.source, (pair.image, pair.label))
 
 
+def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sample], list[SceneRecord]]:
+    """Samples that may be cut, and records of those that are too small."""
+    kept, records = [], []
+    for sample in samples:
+        try:
+            check_size(sample.scene, patches)
+            kept.append(sample)
+        except UserError as error:
+            records.append(left_out(sample.scene.scene_id, str(error), sample.source))
+    return kept, records
+
+
 def _raster_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
     assert pair.label is not None
     file = RasterFile.open(pair.label)
@@ -99,7 +110,7 @@ def _raster_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
 
 def _polygon_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
     assert pair.label is not None
-    polygons = read_polygons(pair.label, raster.class_column)
+    polygons = read_polygons(pair.label, None, raster.class_column)
     if polygons.mended or polygons.dropped:
         _log.warning("%s: %d invalid polygons mended, %d empty left out", pair.label, polygons.mended, polygons.dropped)
     classes = class_indices(polygons, raster.classes, raster.class_column)

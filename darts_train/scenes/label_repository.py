@@ -16,7 +16,7 @@ import shapely
 from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.scenes.georeference import WGS84, reproject_geometries
-from darts_train.scenes.polygons import Polygons, read_polygons, vector_files
+from darts_train.scenes.polygons import LabelFilter, Polygons, read_polygons, vector_files
 
 ID_COLUMN = "image_id"
 _LOST = 4  # characters that an id may have lost: a longer cut would match by chance
@@ -56,14 +56,23 @@ class LabelRepository:
     files: tuple[Path, ...]
 
     @classmethod
-    def open(cls, path: Path) -> "LabelRepository":
-        """Read a repository, a vector file with a column image_id, or a directory of such files.
+    def open(
+        cls,
+        path: Path,
+        id_column: str = ID_COLUMN,
+        class_column: str | None = None,
+        chosen: LabelFilter | None = None,
+    ) -> "LabelRepository":
+        """Read a repository, a vector file with a column of image ids, or a directory of such files.
 
-        Raises UserError where there is none of these, or a file lacks the column.
+        Raises UserError where there is none of these, or a file lacks a column.
         """
         labels, footprints = _find(path)
-        polygons = _together([_in_wgs84(read_polygons(file, ID_COLUMN)) for file in labels], str(path))
-        extents = _together([_in_wgs84(read_polygons(file, ID_COLUMN)) for file in footprints], str(path))
+        polygons = _together([_in_wgs84(read_polygons(f, id_column, class_column, chosen)) for f in labels], str(path))
+        if chosen is not None and not len(polygons.geometries):
+            wanted = f"{chosen.column}={'|'.join(chosen.values)}"
+            raise UserError(f"--label-filter: no polygon of {path} has {wanted}.")
+        extents = _together([_in_wgs84(read_polygons(file, id_column)) for file in footprints], str(path))
         if polygons.mended or polygons.dropped:
             _log.warning(
                 "%s: %d invalid polygons mended, %d empty ones left out", path, polygons.mended, polygons.dropped
@@ -99,7 +108,7 @@ def _in_wgs84(polygons: Polygons) -> Polygons:
         raise UserError(f"{polygons.source}: no coordinate reference system; images cannot be matched with it.")
     there = reproject_geometries(polygons.geometries, polygons.crs, WGS84)
     ids = np.array([str(value) for value in polygons.values], object)
-    return Polygons(polygons.source, WGS84, there, ids, polygons.mended, polygons.dropped)
+    return Polygons(polygons.source, WGS84, there, ids, polygons.labels, polygons.mended, polygons.dropped)
 
 
 def _together(parts: list[Polygons], source: str) -> Polygons:
@@ -109,6 +118,7 @@ def _together(parts: list[Polygons], source: str) -> Polygons:
         WGS84,
         np.concatenate([empty, *(part.geometries for part in parts)]),
         np.concatenate([empty, *(part.values for part in parts)]),
+        np.concatenate([empty, *(part.labels for part in parts)]),
         sum(part.mended for part in parts),
         sum(part.dropped for part in parts),
     )

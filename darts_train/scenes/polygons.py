@@ -20,37 +20,71 @@ _COLLECTION = 7
 class Polygons:
     """Polygons of one file or several.
 
-    `geometries` [n] are valid and not empty; `values` [n] holds the wanted column, None each where none was wanted.
-    `mended` counts geometries that were invalid, `dropped` those that were empty or had no area.
+    `geometries` [n] are valid and not empty; `values` [n] holds the wanted column, `labels` [n] the one that says the
+    class, None each where none was wanted. `mended` counts geometries that were invalid, `dropped` those that were
+    empty or had no area.
     """
 
     source: str
     crs: str | None
     geometries: np.ndarray
     values: np.ndarray
+    labels: np.ndarray
     mended: int = 0
     dropped: int = 0
 
     def where(self, chosen: np.ndarray) -> "Polygons":
         """Those at true positions, or at the given indices."""
-        return Polygons(self.source, self.crs, self.geometries[chosen], self.values[chosen])
+        return Polygons(self.source, self.crs, self.geometries[chosen], self.values[chosen], self.labels[chosen])
 
 
-def read_polygons(path: Path, column: str | None = None) -> Polygons:
-    """Read a vector file; `column` is an attribute to keep.
+@dataclass(frozen=True)
+class LabelFilter:
+    """Which polygons count: those whose `column` holds one of `values`, compared as text."""
 
-    Raises UserError where the file cannot be read, holds other shapes than polygons, or lacks the column (with the
+    column: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str | None) -> "LabelFilter | None":
+        """Read COLUMN=VALUE or COLUMN=VALUE|VALUE; None of None. UserError where it is neither."""
+        if text is None:
+            return None
+        column, sign, values = text.partition("=")
+        if not sign or not column.strip():
+            raise UserError(f"--label-filter: {text} is not COLUMN=VALUE or COLUMN=VALUE|VALUE.")
+        return cls(column.strip(), tuple(value.strip() for value in values.split("|")))
+
+
+def read_polygons(
+    path: Path, column: str | None = None, class_column: str | None = None, chosen: LabelFilter | None = None
+) -> Polygons:
+    """Read a vector file; `column` and `class_column` are attributes to keep, `chosen` says which polygons count.
+
+    Raises UserError where the file cannot be read, holds other shapes than polygons, or lacks a column (with the
     nearest names). A file without a feature gives no polygon.
     """
     frame = _read_frame(path)
-    if column is not None and column not in frame.columns:
-        known = [name for name in frame.columns if name != frame.geometry.name]
-        raise UserError(f"{path}: no column {column}; it has {listing(known, 12)}{nearest(column, known)}.")
-    values = frame[column].to_numpy(object) if column is not None else np.full(len(frame), None, object)
+    for name in (column, class_column, None if chosen is None else chosen.column):
+        if name is not None and name not in frame.columns:
+            known = [known for known in frame.columns if known != frame.geometry.name]
+            raise UserError(f"{path}: no column {name}; it has {listing(known, 12)}{nearest(name, known)}.")
+    if chosen is not None and len(frame):
+        frame = frame[frame[chosen.column].map(_text).isin(chosen.values)]
     crs = frame.crs.to_wkt() if frame.crs is not None else None
     geometries, mended = mend(np.asarray(frame.geometry.values, object), str(path))
     kept = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    return Polygons(str(path), crs, geometries[kept], values[kept], mended, int((~kept).sum()))
+    values, labels = (_column(frame, name)[kept] for name in (column, class_column))
+    return Polygons(str(path), crs, geometries[kept], values, labels, mended, int((~kept).sum()))
+
+
+def _column(frame: Any, name: str | None) -> np.ndarray:
+    return np.full(len(frame), None, object) if name is None else np.asarray(frame[name].to_numpy(object))
+
+
+def _text(value: Any) -> str:
+    """A value as a user writes it: a column with gaps holds whole numbers as 1.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read_frame(path: Path) -> Any:
@@ -100,15 +134,15 @@ def _area_of(collection: Any) -> Any:
 
 
 def class_indices(polygons: Polygons, classes: Sequence[str], column: str | None) -> np.ndarray:
-    """Class index of each polygon, uint8 [n]: 1 without a column, else what its value says.
+    """Class index of each polygon, uint8 [n]: 1 without a column, else what its label says.
 
     A value is the name of a class, or its index. Raises UserError, with the values and how often each comes, where
     one is neither.
     """
     if column is None:
         return np.ones(len(polygons.geometries), np.uint8)
-    indices = [_class_index(value, classes) for value in polygons.values]
-    unknown = [str(value) for value, index in zip(polygons.values, indices, strict=True) if index is None]
+    indices = [_class_index(value, classes) for value in polygons.labels]
+    unknown = [str(value) for value, index in zip(polygons.labels, indices, strict=True) if index is None]
     if unknown:
         counts = [f"{name} ({unknown.count(name)})" for name in dict.fromkeys(unknown)]
         raise UserError(

@@ -89,6 +89,11 @@ class RasterScene:
         """Path of the file, as given."""
         return str(self.file.path)
 
+    @property
+    def files(self) -> tuple[RasterFile, ...]:
+        """The file."""
+        return (self.file,)
+
     @cached_property
     def bands(self) -> Mapping[str, Band]:
         """Encodings of the bands, by name; the first call looks at some of the pixels."""

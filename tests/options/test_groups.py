@@ -7,7 +7,7 @@ import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Data, Hyperparameters, Split, Training
-from darts_train.options.preprocessing import PLANET_BANDS, Output, Patches, Terrain
+from darts_train.options.preprocessing import SATELLITE_BANDS, Output, Patches, Terrain
 from darts_train.options.searching import Repeats, Scoring, Sweep, Tune
 
 
@@ -58,7 +58,7 @@ def test_defaults_are_those_of_the_reference_systems():
     )
     assert (Tune().n_trials, Sweep().n_trials, Repeats().n_randoms) == (100, 10, 3)
     assert Scoring().scoring_metric == ("val/JaccardIndex", "val/Recall")
-    assert len(PLANET_BANDS) == 10
+    assert len(SATELLITE_BANDS) == 10
 
 
 def test_titles_are_headings():

@@ -1,6 +1,7 @@
 """preprocess-planet-train-data on a PLANET tree made from the bundled scenes."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from affine import Affine
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.set_config import SetConfig
-from darts_train.options.preprocessing import PLANET_BANDS, Output, Patches, Planet, Terrain
+from darts_train.options.preprocessing import SATELLITE_BANDS, Labelling, Output, Patches, Planet, Terrain
 from darts_train.preprocess.planet import preprocess_planet_train_data
 from tests.support.geo import (
     CELL,
@@ -62,21 +63,26 @@ def tree(tmp_path_factory):
     return root
 
 
-def options(tree, **changes):
+CUT = Patches(patch_size=128, overlap=0, exclude_nan=False)
+
+
+def preprocess(tree, output, cut=CUT, **changes):
     given = {
         "data_dir": tree / "data", "labels_dir": tree / "labels", "arcticdem_dir": tree / "dem",
-        "tcvis_dir": tree / "tc", "admin_dir": tree / "admin", "mask_erosion_size": 0,
+        "tcvis_dir": tree / "tc", "admin_dir": tree / "admin", "mask_erosion_size": 0, **changes,
     }  # fmt: skip
-    return Planet(**{**given, **changes})
-
-
-CUT = Patches(patch_size=128, overlap=0, exclude_nan=False)
+    groups = [
+        group(**{field.name: given.pop(field.name) for field in fields(group) if field.name in given})
+        for group in (Planet, Terrain, Labelling)
+    ]
+    assert not given
+    return preprocess_planet_train_data(groups[0], output, cut, *groups[1:])
 
 
 @pytest.fixture(scope="module")
 def planet_set(tree, tmp_path_factory):
     root = tmp_path_factory.mktemp("set")
-    return root, preprocess_planet_train_data(options(tree), Output(train_data_dir=root), CUT, Terrain())
+    return root, preprocess(tree, Output(train_data_dir=root))
 
 
 def test_what_is_used_and_what_is_left_out(planet_set):
@@ -132,7 +138,7 @@ def test_masks_and_labels(planet_set):
 def test_bands(planet_set):
     x, _ = scene_of(planet_set[0], PLANET_ID)
     config = SetConfig.read(planet_set[0] / "config.toml")
-    assert config.band_names == PLANET_BANDS
+    assert config.band_names == SATELLITE_BANDS
     counts = sample_pixels()
     assert np.array_equal(x[2, 300:380, 10:300], counts[2, 300:380, 10:300] + 1000)
     terrain = x[8:, 60:, 60:380]
@@ -156,10 +162,10 @@ def test_a_mended_scene_is_added(tree, tmp_path):
     image = next(directory.glob("*_SR.tif"))
     whole = image.read_bytes()
     image.write_bytes(whole[:150_000])
-    given = options(tree, data_dir=tmp_path / "data", bands=("red", "nir"), arcticdem_dir=None, tcvis_dir=None)
-    first = preprocess_planet_train_data(given, Output(train_data_dir=tmp_path / "set"), CUT, Terrain())
+    given = {"data_dir": tmp_path / "data", "bands": ("red", "nir"), "arcticdem_dir": None, "tcvis_dir": None}
+    first = preprocess(tree, Output(train_data_dir=tmp_path / "set"), **given)
     image.write_bytes(whole)
-    second = preprocess_planet_train_data(given, Output(train_data_dir=tmp_path / "set"), CUT, Terrain())
+    second = preprocess(tree, Output(train_data_dir=tmp_path / "set"), **given)
     assert (first.scenes, second.scenes) == (1, 2)
     scenes = pd.read_parquet(tmp_path / "set" / "scenes.parquet").set_index("scene_id")
     assert scenes.loc[PLANET_ID, "status"] == "done"
@@ -180,7 +186,7 @@ def test_a_mended_scene_is_added(tree, tmp_path):
 def test_mistakes_are_refused_before_anything_is_written(tree, tmp_path, changes, message):
     changes = {key: tree / value if isinstance(value, str) else value for key, value in changes.items()}
     with pytest.raises(UserError, match=message):
-        preprocess_planet_train_data(options(tree, **changes), Output(train_data_dir=tmp_path / "s"), CUT, Terrain())
+        preprocess(tree, Output(train_data_dir=tmp_path / "s"), **changes)
     assert not (tmp_path / "s").exists()
 
 
@@ -193,15 +199,14 @@ def test_a_scene_beyond_the_elevation_is_left_out(tree, tmp_path):
         with rasterio.open(file, "r+") as moved:
             moved.transform = Affine(CELL, 0.0, far[0], 0.0, -CELL, far[1])
     output = Output(train_data_dir=tmp_path / "s", dry_run=True)
-    given = options(tree, data_dir=tmp_path / "data", arcticdem_dir=str(tree / "dem"))
-    summary = preprocess_planet_train_data(given, output, CUT, Terrain())
+    summary = preprocess(tree, output, data_dir=tmp_path / "data", arcticdem_dir=str(tree / "dem"))
     assert summary.scenes == 1
     assert "dem.tif covers none of it" in dict(summary.left_out)[ORTHOTILE_ID]
 
 
 def test_a_dry_run(tree, tmp_path):
     output = Output(train_data_dir=tmp_path / "s", dry_run=True)
-    summary = preprocess_planet_train_data(options(tree), output, CUT, Terrain())
+    summary = preprocess(tree, output)
     assert (summary.scenes, summary.patches, summary.dry_run) == (2, 32, True)
     assert not (tmp_path / "s").exists()
 

@@ -167,7 +167,7 @@ def test_mending():
 
 def test_classes_of_polygons(tmp_path):
     path = write_polygons(tmp_path / "a.gpkg", [box(0, 0, 1, 1), box(2, 2, 1, 1)], kind=["road", "lake"])
-    polygons = read_polygons(path, "kind")
+    polygons = read_polygons(path, None, "kind")
     classes = ("background", "lake", "road")
     assert class_indices(polygons, classes, "kind").tolist() == [2, 1]
     assert class_indices(polygons, classes, None).tolist() == [1, 1]
@@ -193,7 +193,7 @@ def test_rings_that_do_not_close_are_refused(tmp_path):
 
 
 def test_real_polygons_on_a_real_orthophoto():
-    polygons = read_polygons(test_data("aerial_bakerlake_nb/labels_clipped_derived.gpkg"), "Quatreclasses")
+    polygons = read_polygons(test_data("aerial_bakerlake_nb/labels_clipped_derived.gpkg"), None, "Quatreclasses")
     image = RasterFile.open(test_data("aerial_bakerlake_nb/23322E759967N_clipped_1m_1of2.tif"))
     names = ("background", "1", "2", "3", "4")
     there = polygons_on(image.grid, polygons.geometries, polygons.crs, "labels")

@@ -141,7 +141,7 @@ def test_incomplete_scenes_are_refused_with_the_reason(tmp_path):
 def test_elevation_and_trends_go_on_beyond_the_scene(tmp_path):
     dem = AuxiliaryRaster.open(elevation(tmp_path / "dem" / "dem.tif"), DEM, "--arcticdem-dir")
     tc = AuxiliaryRaster.open(trends(tmp_path / "tc" / "tc.tif").parent, TRENDS, "--tcvis-dir")
-    scene = open_planet_scene(planet_scene(tmp_path / PLANET_ID), dem, tc)
+    scene = open_planet_scene(planet_scene(tmp_path / PLANET_ID), [dem, tc])
     assert set(scene.bands) == {"blue", "green", "red", "nir", "dem", *TRENDS}
     values = scene.read(["dem", "red", "tc_wetness"], Window(-20, -20, 100, 100))
     assert not np.isnan(values[0]).any()
