@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "preprocess_planet_train_data": "preprocess.planet",
     "preprocess_raster_train_data": "preprocess.raster",
+    "download_arcticdem": "scenes.download_arcticdem",
+    "download_tcvis": "scenes.download_tcvis",
     "validate_train_data": "dataset.checks",
     "describe_train_data": "dataset.describe",
     "train_smp": "experiments.run",

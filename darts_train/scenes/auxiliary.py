@@ -43,7 +43,7 @@ class AuxiliaryRaster:
 
         Raises UserError naming the option where there is none, or it has not the bands.
         """
-        source = _open(place, names, option)
+        source = open_source(place, names, option)
         return cls(source, names, _bands(source, names, option))
 
     @property
@@ -90,7 +90,8 @@ def require_cover(scene_id: str, grid: Grid, rasters: Sequence[AuxiliaryRaster])
             _log.warning("%s: %s covers %.2g %% of it", scene_id, raster.address, percent)
 
 
-def _open(place: Path | str, names: tuple[str, ...], option: str) -> PixelSource:
+def open_source(place: Path | str, names: tuple[str, ...], option: str) -> PixelSource:
+    """What lies at a path or address; `names` are the bands wanted of it. Raises UserError naming the option."""
     if is_remote(str(place)):
         return GdalRaster.open(str(place))
     path = Path(place).expanduser()

@@ -13,7 +13,7 @@ from darts_train.base.errors import UserError
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
 from darts_train.scenes.auxiliary_remote import is_remote, open_address
-from darts_train.scenes.raster_file import RasterFile
+from darts_train.scenes.raster_file import RasterFile, check_not_cut
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,15 @@ class GdalRaster:
     def open(cls, address: str) -> "GdalRaster":
         """Look at a file or address. Raises UserError where it cannot be read, is cut short or has no place."""
         if not is_remote(address):
-            RasterFile.open(Path(address))  # says what is wrong with a file: another format, an end that is missing
+            RasterFile.open(Path(address))  # says what is wrong with a file: another format, no real numbers
+        return cls.header(address)
+
+    @classmethod
+    def header(cls, address: str) -> "GdalRaster":
+        """As `open`, in half the time: one look, for one of thousands of tiles."""
         with open_address(address) as dataset:
+            if not is_remote(address):
+                check_not_cut(Path(address), dataset)
             if dataset.crs is None or dataset.transform.is_identity:
                 raise UserError(f"{address} has no georeference.")
             transform = tuple(float(number) for number in dataset.transform[:6])

@@ -41,7 +41,7 @@ class TileMosaic:
     @classmethod
     def open(cls, address: str, tiles: Sequence[str]) -> "TileMosaic":
         """Look at the headers. Raises UserError, naming two tiles and the numbers, where they do not fit together."""
-        rasters = [GdalRaster.open(tile) for tile in track(tiles, "headers", len(tiles))]
+        rasters = [GdalRaster.header(tile) for tile in track(tiles, "headers", len(tiles))]
         first = rasters[0]
         places = np.array([_place(raster, first) for raster in rasters], np.int64)
         x, y = places[:, 0].min(), places[:, 1].min()

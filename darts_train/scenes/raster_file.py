@@ -44,7 +44,7 @@ class RasterFile:
         with open_dataset(path) as dataset:
             if dataset.driver != "GTiff" and path.suffix.lower() in _TIFF_SUFFIXES and dataset.driver != "COG":
                 raise UserError(f"{path}: named {path.suffix}, but it is {dataset.driver}; rename or convert it.")
-            _check_not_cut(path, dataset)
+            check_not_cut(path, dataset)
             return cls._describe(path, dataset)
 
     @classmethod
@@ -124,7 +124,7 @@ def _grid(dataset: Any) -> Grid:
     return Grid(dataset.width, dataset.height, transform, dataset.crs.to_string() if dataset.crs else None)
 
 
-def _check_not_cut(path: Path, dataset: Any) -> None:
+def check_not_cut(path: Path, dataset: Any) -> None:
     """A TIFF whose directory comes first opens although its end is missing: look where its last row of blocks lies."""
     if dataset.driver not in ("GTiff", "COG"):
         return

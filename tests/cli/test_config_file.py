@@ -171,4 +171,4 @@ def test_seed_configuration_is_read(tmp_path):
     values, warnings = read_options(file, "optuna-sweep-smp")
     assert values["n_trials"] == 100
     assert values["tpi_outer_radius"] == 100.0
-    assert len(warnings) == 3  # ee-project, test-val-split, test-regions
+    assert len(warnings) == 2  # test-val-split, test-regions

@@ -16,6 +16,8 @@ HEAVY = ("torch", "lightning", "numpy", "pandas", "zarr", "rasterio", "optuna", 
 PATHS = {  # an option of every command that names something to read
     "preprocess-planet-train-data": ("--data-dir", "--labels-dir", "{absent}", "--train-data-dir", "{new}"),
     "preprocess-raster-train-data": ("--table", "--train-data-dir", "{new}"),
+    "download-arcticdem": ("--area", "--target-dir", "{new}"),
+    "download-tcvis": ("--area", "--target-dir", "{new}"),
     "validate-train-data": ("--train-data-dir",),
     "describe-train-data": ("--train-data-dir",),
     "train-smp": ("--train-data-dir",),

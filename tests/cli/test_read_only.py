@@ -63,6 +63,8 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "preprocess-planet-train-data":
             ["--data-dir", str(root / "planet"), "--labels-dir", str(root / "labels"), "--train-data-dir", out],
         "preprocess-raster-train-data": ["--table", str(root / "table.csv"), "--train-data-dir", out],
+        "download-arcticdem": ["--bounds=-135,69,-134,70", "--target-dir", out],
+        "download-tcvis": ["--bounds=-135,69,-134,70", "--target-dir", out],
         "validate-train-data": ["--train-data-dir", str(locked / "set")],
         "describe-train-data": ["--train-data-dir", str(locked / "set")],
         "train-smp": learn,
