@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from darts_train.base.errors import UserError, nearest
+from darts_train.base.errors import UserError
 from darts_train.base.files import require_directory, require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
-from darts_train.features.known import COMPUTED, index_of, needs_elevation, require_sources
+from darts_train.features.known import COMPUTED, closest, index_of, needs_elevation, require_sources
 from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Output, Patches, Planet, Terrain
 from darts_train.preprocess.patching import Recipe, Sample
@@ -84,7 +84,8 @@ def _open_sources(planet: Planet, stack: FeatureStack, scene_ids: Sequence[str])
     for name in stack.names:
         if name not in known and index_of(name) is None:
             raise UserError(
-                f"--bands: {name} is no band of PLANET scenes; known are {', '.join(known)}{nearest(name, known)}."
+                f"--bands: {name} is no band of PLANET scenes; known are {', '.join(known)} and the indices of spyndex"
+                f"{closest(name, known)}."
             )
     require_sources(stack.names, (*BANDS_OF_EIGHT, *DEM, *TRENDS), "--bands, of PLANET scenes")
     of_terrain = [name for name in stack.names if needs_elevation(name)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.features.ground import Ground, ground
 from darts_train.features.disc_sums import half_widths
+from darts_train.features.ground import Ground, ground
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
 from darts_train.features.terrain import aspect, curvature, hillshade, horn, slope
 from darts_train.raster.grid import Grid
