@@ -69,10 +69,15 @@ def require_sources(names: Sequence[str], available: Collection[str], where: str
     return sources
 
 
-def _unknown(name: str, available: Collection[str]) -> str:
+def closest(name: str, available: Collection[str]) -> str:
+    """End of a message about an unknown band: the nearest names here, and the nearest index of spyndex."""
     bare = name.lower()
-    close = nearest(bare, available) or nearest(bare, COMPUTED) or nearest(bare, spectral_catalogue.names())
+    theirs = nearest(bare, [other for other in spectral_catalogue.names() if other not in COMPUTED], 1)
+    return (nearest(bare, available) or nearest(bare, COMPUTED)) + theirs.replace("nearest:", "of spyndex:")
+
+
+def _unknown(name: str, available: Collection[str]) -> str:
     return (
         f"no band {name}; it has {', '.join(available)}, and computed can be {', '.join(COMPUTED)}"
-        f" and the indices of spyndex{close}."
+        f" and the indices of spyndex{closest(name, available)}."
     )

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from darts_train.features.blocks import by_rows
 from darts_train.raster.band import Band
 from darts_train.raster.catalogue import is_reflectance
 
@@ -26,18 +27,20 @@ class Index:
     formula: Callable[..., np.ndarray]
 
     def of(self, values: Sequence[np.ndarray], bands: Sequence[Band]) -> np.ndarray:
-        """The index, float64 of the shape of its bands.
+        """The index, float32 [h, w] as its bands are.
 
         Reflectances are clipped to [0, 1] first, as the operational models were trained: some slightly below 0 come
         from atmospheric correction. Where one band is in counts, those of light are clipped to [0, ∞) only; others
         (radar, temperature) are taken as they are. NaN in any band gives NaN, and so do 0 / 0 and infinity.
         """
         greatest = 1.0 if all(is_reflectance(band) for band in bands if band.optical) else np.inf
-        clipped = [
-            np.clip(value.astype(np.float64), 0.0, greatest) if band.optical else value.astype(np.float64)
-            for value, band in zip(values, bands, strict=True)
-        ]
-        return self.plain(*clipped)
+
+        def compute(*parts: np.ndarray) -> np.ndarray:
+            exact = [part.astype(np.float64) for part in parts]
+            pairs = zip(exact, bands, strict=True)
+            return self.plain(*(np.clip(part, 0.0, greatest) if band.optical else part for part, band in pairs))
+
+        return by_rows(compute, values)
 
     def plain(self, *values: np.ndarray) -> np.ndarray:
         """The formula alone; what is not finite becomes NaN."""

@@ -42,7 +42,7 @@ LETTERS = {
 }
 _NAMES = {letter: name for name, letter in reversed(LETTERS.items())}  # the first name of a letter
 _DIFFERENCES = (1e-4, -1.0, -1.0, 1.0)
-_STEPS = tuple(10.0**power for power in range(-4, 7))
+_STEPS = tuple(10.0**power for power in range(-6, 7))
 _LIMIT = 32767  # steps to each side of 0
 _USUAL = (1, 99)  # percentiles
 _ROOM = 2.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
+from darts_train.features.blocks import by_rows
 from darts_train.features.ground import Ground, ground
 from darts_train.features.known import COMPUTED, DEM, encoding_of, index_of, needs_elevation, require_sources
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
@@ -124,9 +125,10 @@ class FeatureStack:
                 outer, inner = (pixel_radii(radius, steps) for radius in (self.outer_radius, self.inner_radius))
                 found[name] = relative_elevation(near, outer, inner, self._halo_of(name, steps))
             elif name == "hillshade":
-                found[name] = hillshade(near, steps, *(scene.sun or DEFAULT_SUN))
+                sun = scene.sun or DEFAULT_SUN
+                found[name] = by_rows(lambda part, sun=sun: hillshade(part, steps, *sun), [near], 1)
             else:
-                found[name] = TERRAIN[name].compute(near, steps)
+                found[name] = TERRAIN[name].of(near, steps)
         return found
 
 

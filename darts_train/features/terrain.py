@@ -23,7 +23,7 @@ def horn(dem: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def slope(dem: np.ndarray, ground: Ground) -> np.ndarray:
     """Steepness in degrees, 0 to 90."""
     east, north = ground.slopes(*horn(dem))
-    return np.asarray(np.degrees(np.arctan(np.hypot(east, north))))
+    return np.asarray(np.degrees(np.arctan(np.sqrt(east**2 + north**2))))
 
 
 def aspect(dem: np.ndarray, ground: Ground) -> np.ndarray:
@@ -32,7 +32,9 @@ def aspect(dem: np.ndarray, ground: Ground) -> np.ndarray:
     Flat ground has no direction; it gets the value that models trained with −1 clipped to [0, 360] have seen.
     """
     east, north = ground.slopes(*horn(dem))
-    return np.where((east == 0) & (north == 0), 0.0, np.degrees(np.arctan2(-east, -north)) % 360)
+    direction = np.degrees(np.arctan2(-east, -north))  # −180 to 180
+    direction += np.where(direction < 0, 360.0, 0.0)
+    return np.where((east == 0) & (north == 0), 0.0, direction)
 
 
 def hillshade(dem: np.ndarray, ground: Ground, azimuth: float, elevation: float) -> np.ndarray:

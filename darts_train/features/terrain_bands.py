@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from darts_train.features import ruggedness, terrain
+from darts_train.features.blocks import by_rows
 from darts_train.features.ground import Ground
 
 
@@ -17,6 +18,10 @@ class TerrainBand(NamedTuple):
 
     margin: int
     compute: Callable[[np.ndarray, Ground], np.ndarray]
+
+    def of(self, dem: np.ndarray, ground: Ground) -> np.ndarray:
+        """The band as float32 [h, w], of elevation [h + 2 margin, w + 2 margin], m."""
+        return by_rows(lambda part: self.compute(part, ground), [dem], self.margin)
 
 
 TERRAIN = {

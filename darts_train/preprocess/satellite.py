@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from darts_train.base.errors import UserError, nearest
+from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
-from darts_train.features.known import COMPUTED, index_of, needs_elevation, require_sources
+from darts_train.features.known import COMPUTED, closest, index_of, needs_elevation, require_sources
 from darts_train.features.stack import FeatureStack
 from darts_train.options.fields import OptionGroup
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Terrain
@@ -90,7 +90,7 @@ def check_choices(choices: Choices) -> FeatureStack:
         if name not in known and index_of(name) is None:
             raise UserError(
                 f"--bands: {name} is no band of {choices.sensor} scenes; known are"
-                f" {', '.join(known)}{nearest(name, known)}."
+                f" {', '.join(known)} and the indices of spyndex{closest(name, known)}."
             )
     require_sources(stack.names, (*choices.sensor_bands, *DEM, *TRENDS), f"--bands, of {choices.sensor} scenes")
     return stack

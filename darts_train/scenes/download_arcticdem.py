@@ -11,7 +11,6 @@ import numpy as np
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
-from darts_train.base.optional import require
 from darts_train.options.downloading import RESOLUTIONS, ArcticDem, Area, Target
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
@@ -21,11 +20,11 @@ from darts_train.scenes.auxiliary_tiles import TileMosaic
 from darts_train.scenes.auxiliary_warp import PixelSource
 from darts_train.scenes.download_area import area_of, on_map, search_boxes
 from darts_train.scenes.download_tiles import Content, DownloadSummary, Lattice, Strips, TileFolder
+from darts_train.scenes.stac import search_items
 
 NODATA = -9999.0
 _ASSET = "dem"
 _STRIP = 512  # rows read at once: a tile is never whole in memory
-_RETRIES, _BACKOFF = 6, 1.0  # of the STAC API: waits of 1, 2, 4 … seconds at 429 and 5xx
 _log = logger("download")
 
 
@@ -74,21 +73,11 @@ def _source(options: ArcticDem, polygons: np.ndarray, margin: float) -> PixelSou
 
 def _search(url: str, name: str, boxes: list[tuple[float, float, float, float]]) -> list[str]:
     """Addresses of the elevation of all items of a collection that touch one of the boxes, by item id."""
-    client = require("pystac_client", "stac", "A STAC API")
-    stac_io = require("pystac_client.stac_api_io", "stac", "A STAC API")
-    retry = require("urllib3", "stac", "A STAC API").Retry(
-        total=_RETRIES, backoff_factor=_BACKOFF, status_forcelist=[429, 500, 502, 503, 504], allowed_methods=None
-    )
     found: dict[str, str] = {}
-    try:
-        catalogue = client.Client.open(url, stac_io=stac_io.StacApiIO(max_retries=retry, timeout=60))
-        for box in boxes:
-            for item in catalogue.search(collections=[name], bbox=box).items():
-                if _ASSET in item.assets:
-                    found[item.id] = public_address(item.assets[_ASSET].get_absolute_href() or item.assets[_ASSET].href)
-    except Exception as error:  # of pystac, requests and json, and of what they are built on
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".")
-        raise UserError(f"--stac-url: {url} gave no answer that can be used ({reason}).") from None
+    for box in boxes:
+        for item in search_items(url, collections=[name], bbox=box):
+            if _ASSET in item.assets:
+                found[item.id] = public_address(item.assets[_ASSET].href)
     if not found:
         raise UserError(f"{url}: no item of {name} with an asset {_ASSET} in the area.")
     return [found[key] for key in sorted(found)]

@@ -1,6 +1,6 @@
 """Sentinel-2 scenes in folders: surface reflectance, scene classification, and often labels beside them.
 
-<root>/<folder>/*_SR*.tif     blue, green, red, nir (or as its band descriptions say), counts of 1e-4 or as the file states
+<root>/<folder>/*_SR*.tif     blue, green, red, nir, or as its descriptions say; counts of 1e-4, or as the file says
 <root>/<folder>/*_SCL*.tif    scene classification, on a grid of its own; without it every pixel with data counts
 <root>/<folder>/<id>.shp      labels (.gpkg, .geojson, … too); id: the first three parts of the image's name
 <root>/<product>.SAFE/        an unpacked level-2A product, see sentinel2_safe.py

@@ -176,6 +176,7 @@ def test_a_mended_scene_is_added(tree, tmp_path):
     [
         ({"arcticdem_dir": None}, "--arcticdem-dir is needed for band relative_elevation"),
         ({"tcvis_dir": None}, "--tcvis-dir is needed for band tc_brightness"),
+        ({"bands": ("red", "ndmi", "slope")}, "PLANET scenes: band ndmi needs swir16, which it has not"),
         ({"bands": ("red", "ndiv")}, "ndiv is no band of PLANET scenes.*nearest: ndvi"),
         ({"data_dir": "labels"}, "no directory below .* is named like a PLANET image"),
         ({"data_dir": "none"}, "--data-dir: .* does not exist"),

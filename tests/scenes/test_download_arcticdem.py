@@ -50,7 +50,7 @@ def area_of_pixels(column, row, width, height):
 def catalogue(tmp_path, monkeypatch):
     """Four overlapping COGs behind a STAC API; the site and the address of the API."""
     monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.05")
-    monkeypatch.setattr("darts_train.scenes.download_arcticdem._BACKOFF", 0.02)
+    monkeypatch.setattr("darts_train.scenes.stac._BACKOFF", 0.02)
     served, ground = tmp_path / "served", heights()
     with serve(served) as (site, address):
         items = []
@@ -261,7 +261,7 @@ def test_the_command(catalogue, tmp_path, monkeypatch, capsys):
     ],
 )
 def test_mistakes_are_refused_before_anything_is_written(tmp_path, monkeypatch, area, options, message):
-    monkeypatch.setattr("darts_train.scenes.download_arcticdem._RETRIES", 0)
+    monkeypatch.setattr("darts_train.scenes.stac._RETRIES", 0)
     with pytest.raises(UserError, match=message):
         download_arcticdem(Area(**area), Target(target_dir=tmp_path / "dem"), ArcticDem(**options))
     assert not (tmp_path / "dem").exists()
