@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "preprocess_planet_train_data": "preprocess.planet",
+    "preprocess_s2_train_data": "preprocess.sentinel2",
     "preprocess_raster_train_data": "preprocess.raster",
     "download_arcticdem": "scenes.download_arcticdem",
     "download_tcvis": "scenes.download_tcvis",

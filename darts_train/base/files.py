@@ -7,6 +7,7 @@ and at worst a hidden `.{name}.{pid}.tmp` beside it, which `sweep_leftovers` rem
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,14 @@ def sweep_leftovers(directory: Path) -> None:
     """Remove the temporary files that killed writers left in a directory (not below it)."""
     for leftover in directory.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory with all that is in it, a file, or a link (not what it points to); nothing where absent."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def require_file(path: Path, option: str) -> Path:

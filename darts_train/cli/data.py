@@ -4,7 +4,18 @@ from darts_train.base.errors import UserError
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
-from darts_train.options.preprocessing import Inspect, Labelling, Output, Parallel, Patches, Planet, Raster, Terrain
+from darts_train.options.preprocessing import (
+    Inspect,
+    Labelling,
+    Output,
+    Parallel,
+    Patches,
+    Planet,
+    Raster,
+    Sentinel2,
+    Stac,
+    Terrain,
+)
 
 
 @command(app, "Train data")
@@ -24,6 +35,35 @@ def preprocess_planet_train_data(
             patches=patches,
             terrain=terrain,
             labelling=labelling,
+            parallel=parallel,
+        )
+    )
+
+
+@command(app, "Train data")
+def preprocess_s2_train_data(
+    sentinel2: Sentinel2,
+    output: Output,
+    patches: Patches,
+    terrain: Terrain,
+    labelling: Labelling,
+    stac: Stac,
+    parallel: Parallel,
+) -> None:
+    """Cut Sentinel-2 scenes into train data.
+
+    Folders with SR and SCL files, SAFE products, or what a STAC API has for the footprints of the labels.
+    """
+    from darts_train.preprocess.sentinel2 import preprocess_s2_train_data as run
+
+    show(
+        run(
+            sentinel2=sentinel2,
+            output=output,
+            patches=patches,
+            terrain=terrain,
+            labelling=labelling,
+            stac=stac,
             parallel=parallel,
         )
     )

@@ -22,8 +22,8 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from darts_train.base.errors import UserError
-from darts_train.base.files import fsync_directory
-from darts_train.dataset.layout import DATA, remove_tree
+from darts_train.base.files import fsync_directory, remove_tree
+from darts_train.dataset.layout import DATA
 from darts_train.dataset.set_config import SetConfig
 from darts_train.raster.band import NODATA
 

@@ -10,10 +10,9 @@
 Only these names are ever removed; whatever else lies in the directory belongs to somebody else.
 """
 
-import shutil
 from pathlib import Path
 
-from darts_train.base.files import fsync_directory
+from darts_train.base.files import fsync_directory, remove_tree
 
 CONFIG = "config.toml"
 DATA = "data.zarr"
@@ -64,11 +63,3 @@ def remove_set(root: Path) -> None:
     remove_tree(root / DATA)
     (journal / CONFIG).unlink(missing_ok=True)
     fsync_directory(root)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it, a file, or a link (not what it points to); nothing where absent."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from darts_train.base.errors import UserError
+from darts_train.base.files import remove_tree
 from darts_train.dataset.arrays import PatchArrays
 from darts_train.dataset.identity import patch_checksum
-from darts_train.dataset.layout import JOURNAL, STAGING, remove_tree
+from darts_train.dataset.layout import JOURNAL, STAGING
 from darts_train.dataset.schema import DONE, PatchRow, SceneRecord, Tile, tile_key
 from darts_train.dataset.set_config import SetConfig
 

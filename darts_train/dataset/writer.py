@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from darts_train.base.errors import UserError, listing
-from darts_train.base.files import require_writable
+from darts_train.base.files import remove_tree, require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.dataset import layout
 from darts_train.dataset.arrays import PatchArrays
@@ -90,7 +90,7 @@ class TrainDataWriter:
             if overwrite:
                 layout.remove_set(root)
             layout.sweep_leftovers(root)
-            layout.remove_tree(journal.directory / layout.STAGING)
+            remove_tree(journal.directory / layout.STAGING)
             if journal.exists():
                 _compare(root, journal.config(), config)
             else:
@@ -141,7 +141,7 @@ class TrainDataWriter:
             layout.remove_metadata(self.root)
             self._arrays.adopt(fragment.start, staged.directory, fragment.count)
             self._journal.append(fragment)
-        layout.remove_tree(staged.directory)
+        remove_tree(staged.directory)
 
     def skip(self, record: SceneRecord) -> None:
         """Record a scene that was left out. Nothing happens where the same record is there from an earlier run.
@@ -162,7 +162,7 @@ class TrainDataWriter:
         """Write the tables from the journal, metadata.parquet last. May be called again after further commits."""
         with self._writing():
             table = write_products(self.root, self._journal, self.config)
-            layout.remove_tree(self._journal.directory / layout.STAGING)
+            remove_tree(self._journal.directory / layout.STAGING)
         return SetSummary(
             directory=self.root,
             patches=table.num_rows,

@@ -121,6 +121,14 @@ def satellite_job(
     return Job(samples, records, recipe, config, choices.output, choices.parallel)
 
 
+def open_repository(choices: Choices) -> LabelRepository:
+    """The labels of --labels-dir, which must be given. UserError where they cannot be read."""
+    assert choices.labels_dir is not None
+    labelling = choices.labelling
+    chosen = LabelFilter.parse(labelling.label_filter)
+    return LabelRepository.open(choices.labels_dir, labelling.image_id_column, labelling.class_column, chosen)
+
+
 def _open_sources(choices: Choices, stack: FeatureStack, image_ids: Sequence[str]) -> _Sources:
     """Open everything that all scenes share. UserError where a band needs what was not given."""
     terrain, labelling = choices.terrain, choices.labelling
@@ -132,8 +140,7 @@ def _open_sources(choices: Choices, stack: FeatureStack, image_ids: Sequence[str
     regions = None if labelling.admin_dir is None else Regions.open(labelling.admin_dir, labelling.region_column)
     if choices.labels_dir is None:
         return _Sources(auxiliaries, regions, None, Matches({}, {}, ()))
-    chosen = LabelFilter.parse(labelling.label_filter)
-    repository = LabelRepository.open(choices.labels_dir, labelling.image_id_column, labelling.class_column, chosen)
+    repository = open_repository(choices)
     matches = repository.match(image_ids)
     for line in describe_matches(repository, matches):
         _log.warning("%s", line)

@@ -4,12 +4,24 @@ from pathlib import Path
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_directory
+from darts_train.features.known import require_sources
+from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Sentinel2, Stac, Terrain
+from darts_train.preprocess.matching import fetch_matches
 from darts_train.preprocess.pipeline import run
-from darts_train.preprocess.satellite import Candidate, Choices, check_choices, satellite_job
+from darts_train.preprocess.satellite import Candidate, Choices, check_choices, open_repository, satellite_job
 from darts_train.preprocess.summary import PreprocessSummary
+from darts_train.scenes.auxiliary import DEM, TRENDS
 from darts_train.scenes.polygons import VECTOR_SUFFIXES
-from darts_train.scenes.sentinel2 import ALL_BANDS, find_folders, images_of, label_file_of, open_folder, tile_id_of
+from darts_train.scenes.sentinel2 import (
+    ALL_BANDS,
+    BANDS,
+    find_folders,
+    images_of,
+    label_file_of,
+    open_folder,
+    tile_id_of,
+)
 from darts_train.scenes.sentinel2_safe import SAFE, find_products, open_product
 
 COMMAND = "preprocess-s2-train-data"
@@ -38,8 +50,8 @@ def preprocess_s2_train_data(
         sentinel2.labels_dir, output, patches, terrain, labelling, parallel,
     )  # fmt: skip
     stack = check_choices(choices)
-    if stac.stac_url is not None:
-        _fetch(sentinel2, stac, labelling, output.dry_run)
+    if stac.stac_url is not None and _fetch(choices, sentinel2.sentinel2_dir, stac, stack) and output.dry_run:
+        return PreprocessSummary(output.train_data_dir, 0, 0, 0, dry_run=True)
     root = require_directory(sentinel2.sentinel2_dir, "--sentinel2-dir")
     folders = [] if root.suffix == SAFE else find_folders(root)
     candidates = [_of_folder(folder, root) for folder in folders]
@@ -65,7 +77,11 @@ def _of_product(safe: Path, root: Path) -> Candidate:
     return Candidate(safe.stem, safe.stem, safe, root, lambda rasters: open_product(safe, rasters), lambda: labels)
 
 
-def _fetch(sentinel2: Sentinel2, stac: Stac, labelling: Labelling, dry_run: bool) -> None:
-    from darts_train.preprocess.matching import fetch_matches
-
-    fetch_matches(sentinel2, stac, labelling, dry_run)
+def _fetch(choices: Choices, store: Path, stac: Stac, stack: FeatureStack) -> int:
+    """Fill the store; how many scenes were (or, of a dry run, would be) fetched. UserError without footprints."""
+    if choices.labels_dir is None:
+        raise UserError("--stac-url: scenes are fetched for the footprints of labels; give --labels-dir.")
+    sources = require_sources(stack.names, (*ALL_BANDS, *DEM, *TRENDS), "--bands, of Sentinel-2 scenes")
+    needed = {name for sources_of_one in sources.values() for name in sources_of_one} & set(ALL_BANDS)
+    bands = [name for name in ALL_BANDS if name in {*needed, *BANDS}]
+    return fetch_matches(store, open_repository(choices), stac, bands, choices.output.dry_run)

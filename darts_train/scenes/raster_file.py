@@ -58,7 +58,7 @@ class RasterFile:
 
         return cls(
             path=path,
-            grid=_grid(dataset),
+            grid=grid_of(dataset),
             indexes=tuple(i + 1 for i in shown),
             dtypes=chosen(dataset.dtypes),
             descriptions=chosen(dataset.descriptions),
@@ -118,7 +118,8 @@ def open_dataset(path: Path) -> Iterator[Any]:
         raise UserError(f"{path}: cannot be read as a raster ({reason}).") from None
 
 
-def _grid(dataset: Any) -> Grid:
+def grid_of(dataset: Any) -> Grid:
+    """Size and place of an open rasterio dataset."""
     placed = dataset.crs is not None or not dataset.transform.is_identity
     transform = tuple(float(number) for number in dataset.transform[:6]) if placed else None
     return Grid(dataset.width, dataset.height, transform, dataset.crs.to_string() if dataset.crs else None)

@@ -111,7 +111,7 @@ def label_file_of(folder: Path) -> Path | None:
     named = [path for path in files if images and path.stem == tile_id_of(images[0])]
     if len(named or files) > 1:
         raise UserError(f"{folder}: labels are in {listing(path.name for path in named or files)}; keep one.")
-    return (named or files or [None])[0]
+    return next(iter(named or files), None)
 
 
 def parse_day(name: str) -> str | None:

@@ -81,12 +81,12 @@ def _on_pixels(file: RasterFile, grid: Grid, window: Window) -> np.ndarray:
     """Counts [h, w] of a window of the 10 m grid; coarser pixels are repeated, as they lie on whole fine ones."""
     factor = grid.width // file.grid.width
     if factor == 1:
-        return file.read([0], window, _NODATA)[0][0]
+        return np.asarray(file.read([0], window, _NODATA)[0][0])
     x, y = window.x // factor, window.y // factor
     right, bottom = -(-window.right // factor), -(-window.bottom // factor)
     coarse = file.read([0], Window(x, y, right - x, bottom - y), _NODATA)[0][0]
     fine = coarse.repeat(factor, axis=0).repeat(factor, axis=1)
-    return fine[window.slices(Window(x * factor, y * factor, fine.shape[1], fine.shape[0]))]
+    return np.asarray(fine[window.slices(Window(x * factor, y * factor, fine.shape[1], fine.shape[0]))])
 
 
 def find_products(root: Path) -> list[Path]:
