@@ -24,7 +24,7 @@ from darts_train.scenes.stac import search_items
 
 NODATA = -9999.0
 _ASSET = "dem"
-_STRIP = 512  # rows read at once: a tile is never whole in memory
+_STRIP = 16 * 1024**2  # pixels read at once, 64 MB; the fewer strips, the fewer blocks of a COG are fetched twice
 _log = logger("download")
 
 
@@ -101,8 +101,9 @@ def _reader(source: PixelSource) -> Callable[[Grid], Strips]:
 
     def read(grid: Grid) -> Iterator[np.ndarray]:
         whole = _window(source.grid, grid)
-        for row in range(0, whole.height, _STRIP):
-            strip = Window(whole.x, whole.y + row, whole.width, min(_STRIP, whole.height - row))
+        rows = max(1, _STRIP // whole.width)
+        for row in range(0, whole.height, rows):
+            strip = Window(whole.x, whole.y + row, whole.width, min(rows, whole.height - row))
             inside = strip.intersection(source.grid.extent)
             values = np.full((1, strip.height, strip.width), np.nan, np.float32)
             if inside.width and inside.height:

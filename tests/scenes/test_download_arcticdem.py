@@ -144,6 +144,14 @@ def test_tiles_without_data_are_remembered_and_not_fetched_again(catalogue, tmp_
     assert np.isnan(pixels(tmp_path / "dem")[:120, :120]).all()
 
 
+def test_a_tile_read_in_strips_is_the_same(catalogue, tmp_path, monkeypatch):
+    _, api = catalogue
+    fetch(tmp_path / "whole", api)
+    monkeypatch.setattr("darts_train.scenes.download_arcticdem._STRIP", 50 * 128)
+    fetch(tmp_path / "strips", api)
+    assert np.array_equal(pixels(tmp_path / "strips"), pixels(tmp_path / "whole"), equal_nan=True)
+
+
 def test_busy_servers_are_asked_again(catalogue, tmp_path):
     site, api = catalogue
     site.trouble["/api/search"] = 2
