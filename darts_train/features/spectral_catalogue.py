@@ -57,6 +57,7 @@ def find(name: str) -> Index | None:
     return _index(spelled(name))
 
 
+@cache
 def spelled(name: str) -> str | None:
     """The name as the catalogue spells it, without the prefix; None where it has no such index."""
     bare = name[len(PREFIX) :] if name.lower().startswith(PREFIX) else name
