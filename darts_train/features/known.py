@@ -73,7 +73,7 @@ def closest(name: str, available: Collection[str]) -> str:
     """End of a message about an unknown band: the nearest names here, and the nearest index of spyndex."""
     bare = name.lower()
     theirs = nearest(bare, [other for other in spectral_catalogue.names() if other not in COMPUTED], 1)
-    return (nearest(bare, available) or nearest(bare, COMPUTED)) + theirs.replace("nearest:", "of spyndex:")
+    return (nearest(bare, available) or nearest(bare, COMPUTED)) + theirs.replace("nearest:", "nearest of spyndex:")
 
 
 def _unknown(name: str, available: Collection[str]) -> str:

@@ -42,7 +42,7 @@ LETTERS = {
 }
 _NAMES = {letter: name for name, letter in reversed(LETTERS.items())}  # the first name of a letter
 _DIFFERENCES = (1e-4, -1.0, -1.0, 1.0)
-_STEPS = tuple(10.0**power for power in range(-6, 7))
+_STEPS = tuple(digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5))
 _LIMIT = 32767  # steps to each side of 0
 _USUAL = (1, 99)  # percentiles
 _ROOM = 2.0
@@ -57,6 +57,7 @@ def find(name: str) -> Index | None:
     return _index(spelled(name))
 
 
+@cache
 def spelled(name: str) -> str | None:
     """The name as the catalogue spells it, without the prefix; None where it has no such index."""
     bare = name[len(PREFIX) :] if name.lower().startswith(PREFIX) else name
@@ -81,8 +82,8 @@ def encoding(name: str) -> Band:
     """How an index of the catalogue is stored, under the name given.
 
     Normalised differences: steps of 1e-4 from −1. Others: the range for the network is the first to the last
-    percentile of the formula over reflectances between 0 and 0.6, to two digits, and steps are the power of ten with
-    which 32767 of them, to both sides of 0, hold twice that. Raises KeyError for an unknown name.
+    percentile of the formula over reflectances between 0 and 0.6, to two digits, and steps are the finest of 1, 2 and
+    5 · 10ⁿ of which 32767, to both sides of 0, hold twice that. Raises KeyError for an unknown name.
     """
     spelling = spelled(name)
     index = _index(spelling)

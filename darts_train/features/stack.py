@@ -140,4 +140,4 @@ def _check_units(name: str, bands: Sequence[Band], where: str) -> None:
     counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
     index = index_of(name)
     if counts and index is not None and needs_reflectance(index):
-        raise UserError(f"{where}: band {name} needs reflectances, but {listing(counts)} is in counts; give --scale.")
+        raise UserError(f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; give --scale.")

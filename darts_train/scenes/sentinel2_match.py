@@ -26,7 +26,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Match:
-    """An item, as a STAC API gives it, for a footprint: cloud cover (0 to 100), share covered (0 to 1), days between."""
+    """An item, as a STAC API gives it: cloud cover (0 to 100), share of the footprint (0 to 1), days from its image."""
 
     item: Mapping[str, Any]
     cloud: float

@@ -129,7 +129,7 @@ def test_any_index_of_the_catalogue_of_spyndex():
         FeatureStack(["bai"]).bands_for(made)
     with pytest.raises(UserError, match="band spyndex:RVI needs rededge075 and red"):
         FeatureStack(["spyndex:RVI"]).bands_for(made)
-    with pytest.raises(UserError, match=r"no band ndwii.*nearest: ndvi, gndvi; of spyndex: ndwi"):
+    with pytest.raises(UserError, match=r"no band ndwii.*nearest: ndvi, gndvi; nearest of spyndex: ndwi"):
         FeatureStack(["ndwii"]).bands_for(made)
 
 
@@ -157,7 +157,7 @@ def test_formulas_with_absolute_terms_refuse_counts():
     made = scene()
     made.bands["red"] = Band("red", 1.0, 0.0, 0.0, 255.0, optical=True)
     FeatureStack(["ndvi", "savi"]).bands_for(made)
-    with pytest.raises(UserError, match="band msavi needs reflectances, but red is in counts; give --scale"):
+    with pytest.raises(UserError, match="band msavi needs reflectances, but has counts of red; give --scale"):
         FeatureStack(["ndvi", "msavi"]).bands_for(made)
 
 
