@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "lightning", "numpy", "pandas", "zarr", "rasterio", "optuna", "sklearn", "geopandas", "matplotlib")
 PATHS = {  # an option of every command that names something to read
     "preprocess-planet-train-data": ("--data-dir", "--labels-dir", "{absent}", "--train-data-dir", "{new}"),
+    "preprocess-s2-train-data": ("--sentinel2-dir", "--train-data-dir", "{new}"),
     "preprocess-raster-train-data": ("--table", "--train-data-dir", "{new}"),
     "download-arcticdem": ("--area", "--target-dir", "{new}"),
     "download-tcvis": ("--area", "--target-dir", "{new}"),

@@ -62,6 +62,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "env-info": [],
         "preprocess-planet-train-data":
             ["--data-dir", str(root / "planet"), "--labels-dir", str(root / "labels"), "--train-data-dir", out],
+        "preprocess-s2-train-data": ["--sentinel2-dir", str(root / "planet"), "--train-data-dir", out],
         "preprocess-raster-train-data": ["--table", str(root / "table.csv"), "--train-data-dir", out],
         "download-arcticdem": ["--bounds=-135,69,-134,70", "--target-dir", out],
         "download-tcvis": ["--bounds=-135,69,-134,70", "--target-dir", out],

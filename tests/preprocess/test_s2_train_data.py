@@ -247,7 +247,7 @@ def test_an_api_that_does_not_answer(api, tmp_path, monkeypatch):
     site, url = api
     monkeypatch.setattr("darts_train.scenes.stac._RETRIES", 1)
     site.trouble["/api/"] = 99
-    with pytest.raises(UserError, match="--stac-url: .* gave no answer that can be used"):
+    with pytest.raises(UserError, match=r"--stac-url: .* gave no answer that can be used"):
         preprocess(tmp_path / "set", tmp_path / "store", labels_dir=tmp_path / "labels", stac_url=url)
 
 
