@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS_OF = {
     "raster.toml": ("preprocess-raster-train-data", "cross-validation-smp"),
     "planet.toml": ("preprocess-planet-train-data", "cross-validation-smp"),
+    "s2.toml": ("preprocess-s2-train-data", "cross-validation-smp"),
 }
 
 
