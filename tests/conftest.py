@@ -1,6 +1,21 @@
-"""One thread for each of the two test workers: more would wait for each other."""
+"""One thread for each of the two test workers: more would wait for each other. One logger for each test."""
 
+import logging
 import os
+
+import pytest
 
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def untouched_logger():
+    """A program that ran in a test has set up the logger; the next test finds it as it was."""
+    yield
+    root = logging.getLogger("darts")
+    root.propagate = True
+    root.setLevel(logging.NOTSET)
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()

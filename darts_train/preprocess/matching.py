@@ -42,7 +42,7 @@ def fetch_matches(store: Path, repository: LabelRepository, stac: Stac, bands: S
     fetched = 0
     for one in track(missing, "fetch", len(missing)):
         match = best_match(one, stac)
-        if match is not None:
+        if match is not None and not _holds(store / one.image_id, str(match.item["id"]), bands):
             try:
                 fetch_scene(match.item, bands, one.footprint, store / one.image_id)
             except UserError as error:

@@ -1,7 +1,6 @@
 """Elevation and trends: what is refused, what a cube may look like, the antimeridian, what the network does."""
 
 import base64
-import logging
 import shutil
 import struct
 
@@ -101,8 +100,7 @@ def test_a_gap_in_the_mosaic_is_no_data_and_not_covered(tmp_path):
     assert np.array_equal(mosaic.read(DEM, grid)[0, 5:50, 2:18], GROUND[5:50, 2:18])
 
 
-def test_cover_is_required_and_said(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("darts"), "propagate", True)
+def test_cover_is_required_and_said(tmp_path, caplog):
     dem = open_dem(write_raster(tmp_path / "a.tif", GROUND))
     inside = Grid(40, 40, (CELL, 0.0, ORIGIN[0], 0.0, -CELL, ORIGIN[1]), UTM)
     with caplog.at_level("WARNING"):
