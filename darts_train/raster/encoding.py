@@ -10,6 +10,8 @@ import numpy as np
 
 from darts_train.raster.band import MAX_CODE, NODATA, Band
 
+_BLOCK_PIXELS = 2**16
+
 
 def encode(values: np.ndarray, bands: Sequence[Band]) -> tuple[np.ndarray, np.ndarray]:
     """Values to codes.
@@ -29,19 +31,32 @@ def encode(values: np.ndarray, bands: Sequence[Band]) -> tuple[np.ndarray, np.nd
         raise ValueError(f"{len(bands)} bands do not fit values of shape {values.shape}")
     codes = np.empty(values.shape, np.uint16)
     clipped = np.zeros(len(bands), np.int64)
-    for i, band in enumerate(bands):  # band by band: the float64 copy is that of one band
-        codes[i], clipped[i] = _encode_band(values[i], band)
+    for i, band in enumerate(bands):
+        clipped[i] = _encode_band(values[i], band, codes[i])
     return codes, clipped
 
 
-def _encode_band(values: np.ndarray, band: Band) -> tuple[np.ndarray, int]:
-    exact = np.rint((values.astype(np.float64) - band.offset) / band.scale)
+def _encode_band(values: np.ndarray, band: Band, codes: np.ndarray) -> int:
+    """Write the codes [h, w] of one band, a few rows at a time: the float64 copies stay in the processor's cache."""
+    rows = max(1, _BLOCK_PIXELS // max(1, values.shape[1]))
+    return sum(
+        _encode_rows(values[top : top + rows], band, codes[top : top + rows]) for top in range(0, len(values), rows)
+    )
+
+
+def _encode_rows(values: np.ndarray, band: Band, codes: np.ndarray) -> int:
+    exact = values.astype(np.float64)
+    exact -= band.offset
+    exact /= band.scale
+    np.rint(exact, out=exact)
     missing = np.isnan(exact)
-    exact[missing] = 0
-    beyond = int(np.count_nonzero((exact < 0) | (exact > MAX_CODE)))
-    codes = np.clip(exact, 0, MAX_CODE).astype(np.uint16)
+    if missing.any():
+        exact[missing] = 0
+    clipped = np.clip(exact, 0, MAX_CODE)
+    beyond = int(np.count_nonzero(clipped != exact))
+    codes[:] = clipped
     codes[missing] = NODATA
-    return codes, beyond
+    return beyond
 
 
 def decode(codes: np.ndarray, bands: Sequence[Band]) -> np.ndarray:

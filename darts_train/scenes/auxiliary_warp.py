@@ -127,20 +127,21 @@ def _fill(source: PixelSource, bands: Sequence[int], grid: Grid, values: np.ndar
 def _warp(pixels: np.ndarray, source: Grid, grid: Grid) -> np.ndarray:
     warped = np.full((len(pixels), grid.height, grid.width), np.nan, np.float32)
     across, down = _ratio(source, grid)
+    gaps = {"src_nodata": np.nan, "dst_nodata": np.nan} if np.isnan(pixels).any() else {}  # three times slower
     reproject(
         pixels,
         warped,
         src_transform=_affine(source),
         src_crs=source.crs,
-        src_nodata=np.nan,
         dst_transform=_affine(grid),
         dst_crs=grid.crs,
-        dst_nodata=np.nan,
+        init_dest_nodata=bool(gaps),
         resampling=Resampling.cubic,
         tolerance=_TOLERANCE,
         XSCALE=1 / across,  # GDAL's own guess is made from the outlines, so it would change from window to window
         YSCALE=1 / down,
         UNIFIED_SRC_NODATA="NO",  # a gap in one band is none in the others
+        **gaps,
     )
     return warped
 

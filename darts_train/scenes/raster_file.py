@@ -4,6 +4,7 @@ A file is opened for each read and closed again: a set has thousands of scenes, 
 fork. Opening costs a millisecond, a window of some million pixels a hundred times that.
 """
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from rasterio.windows import Window as RasterioWindow
 from darts_train.base.errors import UserError
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
+
+# GDAL keeps blocks that it read in a twentieth of the machine's memory, per process. Files are closed after each read,
+# so all that is needed are the blocks of one.
+os.environ.setdefault("GDAL_CACHEMAX", "64")  # MB
 
 _TIFF_SUFFIXES = (".tif", ".tiff")
 

@@ -15,6 +15,7 @@ from darts_train.scenes.measure import native_band, sample_values
 from darts_train.scenes.raster_file import RasterFile
 from darts_train.scenes.scene import HIGH_QUALITY, INVALID, NO_REGION, require_bands
 
+_BLOCK_PIXELS = 2**16
 _PICTURE = ("red", "green", "blue")
 
 
@@ -108,8 +109,11 @@ class RasterScene:
         positions = [self.names.index(name) for name in names]
         counts, valid = self.file.read(positions, window, self.nodata)
         values = np.empty(counts.shape, np.float32)
-        for i, position in enumerate(positions):  # float64 for the line, one band at a time
-            values[i] = counts[i].astype(np.float64) * self.scales[position] + self.offsets[position]
+        rows = max(1, _BLOCK_PIXELS // max(1, window.width))
+        for i, position in enumerate(positions):
+            for top in range(0, window.height, rows):  # float64 for the line, within the processor's cache
+                part = slice(top, top + rows)
+                values[i, part] = counts[i, part] * np.float64(self.scales[position]) + self.offsets[position]
         values[~valid] = np.nan
         return values
 
