@@ -4,9 +4,10 @@
 
 Scenes are the bundled Landsat-7 scene, repeated in mirrors to the side asked for (8000 is a PLANET orthotile, 64 Mpx),
 with elevation at 5 m in polar stereographic and trends at 30 m in degrees, cut into the seed's ten bands, patches of
-1024 pixels. Every measurement is a process of its own. `workers` compares one process with two workers on two scenes
-with two processes of one worker at the same time, one scene each. `naive` reads and computes whole arrays, with the
-FFT for the relative elevation, and writes float32 with Blosc lz4 level 9, as the operational pipeline does.
+1024 pixels. Every measurement is a process of its own, and its time is that of the whole process. `pair` compares one
+process with two workers on two scenes with two processes of one worker at the same time, one scene each. `naive` reads
+and computes whole arrays and writes float32 with Blosc lz4 level 9, as the operational pipeline does: once with a
+direct convolution for the relative elevation, as that does, too, and once with the FFT.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from psutil import Process
 from rasterio.warp import transform
 
 from darts_train.options.preprocessing import Output, Parallel, Patches, Planet, Terrain
@@ -92,14 +94,14 @@ def preprocess(tree: Path, out: Path, workers: int) -> None:
     )
 
 
-def naive(tree: Path, out: Path, _workers: int) -> None:
+def naive(tree: Path, out: Path, fourier: bool) -> None:
     """The same ten bands of the first scene, whole arrays at once."""
     import geopandas
     import zarr
     from rasterio.enums import Resampling
     from rasterio.features import rasterize
     from rasterio.warp import reproject
-    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import convolve, distance_transform_edt
     from scipy.signal import fftconvolve
 
     directory = next((tree / "data").iterdir())
@@ -121,7 +123,9 @@ def naive(tree: Path, out: Path, _workers: int) -> None:
     ndvi = (light[3] - light[2]) / (light[3] + light[2] + 1e-9)
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disc = (rows**2 + columns**2 <= radius**2).astype(np.float32)
-    tpi = dem[radius:-radius, radius:-radius] - fftconvolve(dem, disc / disc.sum(), "valid")
+    inner = np.s_[radius:-radius, radius:-radius]
+    mean = fftconvolve(dem, disc / disc.sum(), "valid") if fourier else convolve(dem, disc / disc.sum())[inner]
+    tpi = dem[inner] - mean
     dy, dx = np.gradient(dem[radius - 1 : 1 - radius, radius - 1 : 1 - radius], geo.CELL)
     slope = np.degrees(np.arctan(np.hypot(dx, dy)))[1:-1, 1:-1]
     x = np.stack([*light, ndvi, *tc, tpi, slope])
@@ -146,39 +150,53 @@ def naive(tree: Path, out: Path, _workers: int) -> None:
                 ys.append(y[place][None])
 
 
-def start(how: str, tree: Path, out: Path, workers: int) -> subprocess.Popen:
-    """One measurement in a process of its own."""
-    command = [sys.executable, __file__, "--one", how, str(tree), str(out), str(workers)]
+def run(how: str, *arguments: object) -> subprocess.Popen:
+    """One piece of work in a process of its own; it prints a line of JSON."""
+    command = [sys.executable, __file__, "--one", how, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def finish(process: subprocess.Popen) -> dict[str, float]:
-    """Seconds of the work without imports, and the largest memory of any of its processes, MB."""
-    text, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"a measurement failed: {process.args}")
-    return json.loads(text.splitlines()[-1])
+def finish(*processes: subprocess.Popen) -> dict[str, float]:
+    """Seconds of the work and of the whole process, of the slowest, and the largest memory of any process, MB."""
+    found = []
+    for process in processes:
+        text, _ = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"a measurement failed: {process.args}")
+        found.append(json.loads(text.splitlines()[-1]))
+    return {key: max(one[key] for one in found) for key in ("work", "whole", "peak")}
 
 
-def one(how: str, tree: str, out: str, workers: str) -> None:
+def tree_of(place: Path, side: int, scenes: int = 1) -> Path:
+    """A tree, made by a process of its own: what it needs must not count as the memory of one started later."""
+    finish(run("tree", place, side, scenes))
+    return place
+
+
+def one(how: str, *arguments: str) -> None:
     """What the process of a measurement does."""
     import geopandas  # noqa: F401
     import zarr  # noqa: F401
 
     import darts_train.preprocess.planet  # noqa: F401
 
-    begun = time.perf_counter()
-    {"ours": preprocess, "naive": naive}[how](Path(tree), Path(out), int(workers))
-    seconds = time.perf_counter() - begun
+    begun = time.time()
+    if how == "tree":
+        make_tree(Path(arguments[0]), *map(int, arguments[1:]))
+    elif how == "ours":
+        preprocess(Path(arguments[0]), Path(arguments[1]), int(arguments[2]))
+    else:
+        naive(Path(arguments[0]), Path(arguments[1]), how == "fourier")
     peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(json.dumps({"seconds": seconds, "peak": peaks[0] if int(workers) == 1 else max(peaks)}))
+    now = time.time()
+    print(json.dumps({"work": now - begun, "whole": now - Process().create_time(), "peak": max(peaks)}))
 
 
 def main() -> None:
     """Run, and print one line per measurement, ratios last."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sides", default="2000,4000,8000")
-    parser.add_argument("--pair", type=int, default=4000)
+    parser.add_argument("--pair", type=int, default=5000)
     parser.add_argument("--naive", type=int, default=4000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -191,39 +209,44 @@ def main() -> None:
 
 def by_size(place: Path, sides: list[int]) -> None:
     """Memory and seconds per megapixel must not grow with the scene."""
-    found = {}
+    found = []
     for side in sides:
-        tree = make_tree(place / f"tree{side}", side)
-        found[side] = finish(start("ours", tree, place / f"set{side}", 1))
-        megapixels = side**2 / 1e6
-        found[side]["cost"] = found[side]["seconds"] / megapixels
-        print(f"{side:6d}: {found[side]['seconds']:7.1f} s, {found[side]['cost']:.2f} s/Mpx,"
-              f" peak {found[side]['peak']:.0f} MB", flush=True)  # fmt: skip
+        tree = tree_of(place / f"tree{side}", side)
+        measured = finish(run("ours", tree, place / f"set{side}", 1))
+        cost, peak = measured["work"] / side**2 * 1e6, measured["peak"]
+        found.append((cost, peak))
+        say(f"{side:6d}: {measured['work']:7.1f} s, {cost:.2f} s/Mpx, peak {peak:.0f} MB")
     if len(found) > 1:
-        costs, peaks = ([one[key] for one in found.values()] for key in ("cost", "peak"))
-        print(f"cost, largest to smallest: {max(costs) / min(costs):.2f};"
-              f" memory, last to first: {peaks[-1] / peaks[0]:.2f}", flush=True)  # fmt: skip
+        costs, peaks = zip(*found, strict=True)
+        cost, peak = max(costs) / min(costs), peaks[-1] / peaks[0]
+        say(f"cost, largest to smallest: {cost:.2f}; memory, last to first: {peak:.2f}")
 
 
 def two_workers(place: Path, side: int) -> None:
     """One process with two workers beside two processes."""
-    both = make_tree(place / "both", side, 2)
-    singles = [make_tree(place / f"single{i}", side) for i in range(2)]
-    processes = [start("ours", tree, place / f"alone{i}", 1) for i, tree in enumerate(singles)]
-    alone = max(finish(process)["seconds"] for process in processes)
-    together = finish(start("ours", both, place / "together", 2))
-    seconds, peak = together["seconds"], together["peak"]
-    print(f"two processes {alone:.1f} s, one with two workers {seconds:.1f} s (peak {peak:.0f} MB):"
-          f" {alone / seconds:.2f} of their speed", flush=True)  # fmt: skip
+    both = tree_of(place / "both", side, 2)
+    singles = [tree_of(place / f"single{i}", side) for i in range(2)]
+    alone = finish(*[run("ours", tree, place / f"alone{i}", 1) for i, tree in enumerate(singles)])["whole"]
+    together = finish(run("ours", both, place / "together", 2))
+    seconds, peak = together["whole"], together["peak"]
+    say(f"two processes {alone:.1f} s, one with two workers {seconds:.1f} s, peak {peak:.0f} MB a process")
+    say(f"two workers have {alone / seconds:.2f} of the speed of two processes")
 
 
 def against_naive(place: Path, side: int) -> None:
     """Whole arrays with NumPy beside ours, both with one worker."""
-    tree = make_tree(place / "naive", side)
-    theirs = finish(start("naive", tree, place / "naive_set", 1))
-    ours = finish(start("ours", tree, place / "our_set", 1))
-    print(f"whole arrays {theirs['seconds']:.1f} s, {theirs['peak']:.0f} MB; ours {ours['seconds']:.1f} s,"
-          f" {ours['peak']:.0f} MB: {theirs['seconds'] / ours['seconds']:.2f} times faster")  # fmt: skip
+    tree = tree_of(place / "naive", side)
+    ours = finish(run("ours", tree, place / "our_set", 1))
+    say(f"ours: {ours['work']:.1f} s, {ours['peak']:.0f} MB")
+    for how in ("direct", "fourier"):
+        theirs = finish(run(how, tree, place / how))
+        ratio = theirs["work"] / ours["work"]
+        say(f"whole arrays, {how}: {theirs['work']:.1f} s, {theirs['peak']:.0f} MB; ours is {ratio:.2f} times as fast")
+
+
+def say(line: str) -> None:
+    """Print at once."""
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from darts_train.base.errors import UserError
+from darts_train.base.memory import release_freed_memory
 from darts_train.dataset.schema import Tile
 from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.staging import StagedTile, stage_tile
@@ -61,7 +62,10 @@ def make_tile(task: TileTask) -> TileResult:
         nothing = np.zeros(0, np.int64)
         return TileResult(scene_id, task.number, None, 0, nothing, nothing, str(error).rstrip("."))
     staged = None if task.name is None else _stage(task, tile, task.name)
-    return TileResult(scene_id, task.number, staged, len(tile.x), tile.clipped, tile.dropped)
+    result = TileResult(scene_id, task.number, staged, len(tile.x), tile.clipped, tile.dropped)
+    del tile
+    release_freed_memory()
+    return result
 
 
 def _cut(task: TileTask) -> CutTile:
