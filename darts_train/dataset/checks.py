@@ -17,6 +17,7 @@ from darts_train.base.files import require_directory
 from darts_train.base.progress import track
 from darts_train.dataset import layout
 from darts_train.dataset.identity import patch_checksum
+from darts_train.dataset.overlap import overlapping_scenes
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.statistics import RunningMoments, add_patch, finish
 from darts_train.options.preprocessing import Inspect
@@ -72,7 +73,7 @@ def validate_train_data(inspect: Inspect) -> ValidationReport:
     return ValidationReport(
         directory=root,
         problems=tuple(problems),
-        notes=(*findings.notes(), *_file_notes(data)),
+        notes=(*findings.notes(), *_overlap_notes(data), *_file_notes(data)),
         counts={"patches": len(data), "damaged": findings.damaged},
     )
 
@@ -157,6 +158,15 @@ def _scene_problems(data: TrainData) -> Iterator[str]:
         return
     if counted != len(data):
         yield f"{layout.SCENES} counts {counted} patches, {layout.METADATA} has {len(data)}."
+
+
+def _overlap_notes(data: TrainData) -> Iterator[str]:
+    """Patches of different scenes over the same ground."""
+    pairs = overlapping_scenes(data.metadata)
+    if pairs:
+        named = listing([f"{one} and {other} ({count})" for (one, other), count in pairs.items()], 3)
+        count = sum(pairs.values())
+        yield f"{count} pairs of patches of different scenes overlap: {named}; split them by region or group."
 
 
 def _file_notes(data: TrainData) -> Iterator[str]:
