@@ -1,0 +1,143 @@
+"""Where patches lie: their outlines on a map, or their windows in each scene, as SVG text.
+
+One path holds all outlines of a colour. Outlines that fall together at a tenth of a pixel are drawn once, so that a
+set of many small patches over half a continent stays a small file; their stroke keeps the smallest visible.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darts_train.figures.svg import INK, LETTER, MUTED, RULE, WIDTH, document, draw_text, nice_ticks
+
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 10.0, 30.0, 28.0
+LEAST_HEIGHT, GREATEST_HEIGHT = 220.0, 460.0  # of the plot
+MARGIN = 0.06  # of the extent, on every side
+COLUMNS, PANEL, GAP = 5, 92.0, 15.0
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Outlines of one colour.
+
+    Attributes:
+        name: what they have in common.
+        colour: as CSS has it.
+        rings: float [k, 2] each: x to the east and y to the north.
+    """
+
+    name: str
+    colour: str
+    rings: Sequence[NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The windows of one scene: left and top pixel of each, int [n, 2], and its colour, as CSS has it."""
+
+    name: str
+    corners: NDArray[np.int64]
+    colours: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _View:
+    """Map → pixel. `stretch` is the length of one unit of y in units of x."""
+
+    west: float
+    east: float
+    south: float
+    north: float
+    height: float
+
+    def __call__(self, ring: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = LEFT + (ring[:, 0] - self.west) / (self.east - self.west) * (WIDTH - LEFT - RIGHT)
+        y = TOP + (self.north - ring[:, 1]) / (self.north - self.south) * self.height
+        return np.stack([x, y], axis=1)
+
+
+def patch_map(groups: Sequence[Shapes], title: str, degrees: bool) -> str:
+    """Outlines on a map whose scale is the same along both axes.
+
+    Args:
+        groups: drawn one after the other; at least one ring in all.
+        title: heading.
+        degrees: x and y are longitude (beyond 180 too, across the antimeridian) and latitude: a degree of longitude
+            is shortened as it is in the middle of the map (plate carrée with a standard parallel, Snyder 1987, p. 90).
+    """
+    points = np.concatenate([ring for group in groups for ring in group.rings])
+    view = _view(points, degrees)
+    parts = _graticule(view, degrees)
+    for group in groups:
+        path = "".join(dict.fromkeys(_outline(view(ring)) for ring in group.rings))
+        style = f'fill="{group.colour}" fill-opacity="0.5" stroke="{group.colour}" stroke-width="1.2"'
+        parts.append(f'<path d="{path}" {style} stroke-linejoin="round"/>')
+    return document(title, TOP + view.height + BOTTOM, parts)
+
+
+def scene_windows(scenes: Sequence[Scene], patch_size: int, title: str) -> str:
+    """A small panel for each scene with the windows of its patches, all panels in one scale; y runs down."""
+    extent = max([int((scene.corners - scene.corners.min(axis=0)).max()) for scene in scenes] + [0]) + patch_size
+    scale = PANEL / extent
+    rows = max(1, math.ceil(len(scenes) / COLUMNS))
+    parts = []
+    for index, scene in enumerate(scenes):
+        left, top = index % COLUMNS * (PANEL + GAP), TOP + index // COLUMNS * (PANEL + 26)
+        parts.append(
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{PANEL:g}" height="{PANEL:g}" fill="none" stroke="{RULE}"/>'
+        )
+        corners = (scene.corners - scene.corners.min(axis=0)) * scale + [left, top]
+        size = f'width="{patch_size * scale:.1f}" height="{patch_size * scale:.1f}"'
+        parts += [
+            f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{c}" fill-opacity="0.45" stroke="{c}" stroke-width="0.8"/>'
+            for (x, y), c in zip(corners, scene.colours, strict=True)
+        ]
+        letters = int(PANEL / LETTER)
+        name = scene.name if len(scene.name) <= letters else scene.name[: letters - 1] + "…"
+        parts.append(draw_text(left, top + PANEL + 14, name, "start", INK))
+    return document(title, TOP + rows * (PANEL + 26), parts)
+
+
+def _view(points: NDArray[np.float64], degrees: bool) -> _View:
+    """The extent of the points with a margin, widened to the form of the plot."""
+    (west, south), (east, north) = points.min(axis=0), points.max(axis=0)
+    shorten = max(math.cos(math.radians((south + north) / 2)), 0.02) if degrees else 1.0
+    least = 1e-6 * max(1.0, abs(west), abs(north))
+    width, tall = max((east - west) * shorten, least), max(north - south, least)
+    width, tall = width + 2 * MARGIN * max(width, tall), tall + 2 * MARGIN * max(width, tall)
+    across = WIDTH - LEFT - RIGHT
+    height = min(max(across * tall / width, LEAST_HEIGHT), GREATEST_HEIGHT)
+    width, tall = max(width, tall * across / height), max(tall, width * height / across)
+    x, y = (west + east) / 2, (south + north) / 2
+    half = width / shorten / 2
+    return _View(float(x - half), float(x + half), float(y - tall / 2), float(y + tall / 2), height)
+
+
+def _graticule(view: _View, degrees: bool) -> list[str]:
+    right, base = WIDTH - RIGHT, TOP + view.height
+    parts = [
+        f'<rect x="{LEFT}" y="{TOP}" width="{right - LEFT}" height="{view.height:.1f}" fill="none" stroke="{RULE}"/>'
+    ]
+    xs = [t for t in nice_ticks(view.west, view.east, 4) if view.west < t < view.east]
+    ys = [t for t in nice_ticks(view.south, view.north, 4) if view.south < t < view.north]
+    for value, (x, _) in zip(xs, view(np.array([(t, view.north) for t in xs]).reshape(-1, 2)), strict=True):
+        parts.append(f'<path d="M{x:.1f} {TOP:g}V{base:.1f}" stroke="{RULE}"/>')
+        parts.append(draw_text(x, base + 17, _degrees(value, "EW") if degrees else f"{value:g}", "middle", MUTED))
+    for value, (_, y) in zip(ys, view(np.array([(view.west, t) for t in ys]).reshape(-1, 2)), strict=True):
+        parts.append(f'<path d="M{LEFT:g} {y:.1f}H{right:g}" stroke="{RULE}"/>')
+        parts.append(draw_text(LEFT - 6, y + 4, _degrees(value, "NS") if degrees else f"{value:g}", "end", MUTED))
+    return parts
+
+
+def _degrees(value: float, letters: str) -> str:
+    if letters == "EW":
+        value = (value + 180) % 360 - 180
+    side = "" if round(value, 9) in (0, -180) else letters[0] if value > 0 else letters[1]
+    return f"{abs(round(value, 9)):g}°{side}"
+
+
+def _outline(ring: NDArray[np.float64]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z"

@@ -1,0 +1,228 @@
+"""The page of a train data directory: a description becomes the content of a page."""
+
+import math
+from collections.abc import Sequence
+
+from darts_train.base.provenance import now, package_versions
+from darts_train.dataset.describe import Description
+from darts_train.dataset.describe_bands import PERCENTS, BandProfile
+from darts_train.dataset.describe_splits import FOLDS, FoldCount
+from darts_train.dataset.describe_text import distinct_words, figure, percent_of, test_words, top_regions
+from darts_train.dataset.reader import TrainData
+from darts_train.figures.maps import class_colour, hex_colour
+from darts_train.figures.stacked import small_bar, small_histogram, stacked_bars
+from darts_train.reporting.content import Block, Charts, Drawing, Headline, Page, Section, Table, Text
+from darts_train.reporting.describe_map import (
+    SCENES,
+    Colouring,
+    Outlines,
+    by_part,
+    by_positive,
+    by_region,
+    draw_map,
+    draw_windows,
+    read_outlines,
+)
+from darts_train.reporting.describe_samples import sheet
+
+POSITIVE, EMPTY = "var(--series-2, #d55e00)", "var(--rest, #b8c4ce)"
+REASONS = 50  # scenes that were left out, with their reason
+NAMES = 6  # regions of a part by name
+
+
+def page(data: TrainData, found: Description) -> Page:
+    """The page. Reads the patches of the sample sheet again, and no others."""
+    outlines = read_outlines(data.metadata)
+    sections = [_bands(found), _classes(found), _regions(found)]
+    if found.patches:
+        sections += [_map(data, found, outlines), Section("Sample patches", [sheet(data, found.positive_pixels)])]
+    sections += [_splits(data, found, outlines), _origin(found)]
+    version = package_versions().get("darts-train", "")
+    return Page(
+        title=f"Train data: {found.directory.resolve().name}",
+        lead=_lead(found),
+        headlines=_headlines(found),
+        sections=sections,
+        footer=[f"Made {now()} with darts-train {version} from {found.directory}.", f"Data hash {found.data_hash}"],
+    )
+
+
+def _lead(found: Description) -> str:
+    if not found.patches:
+        return "This set has no patches. Why its scenes gave none is said at the end of this page."
+    size = f"{found.patch_size} × {found.patch_size}"
+    return (
+        f"{found.patches:,} patches of {size} pixels with {len(found.bands)} bands and "
+        f"{len(found.classes)} classes, cut from {found.scenes:,} scenes."
+    )
+
+
+def _headlines(found: Description) -> list[Headline]:
+    positive = sum(each.share for each in found.classes[1:])
+    missing = sum(s.total - s.valid for s in found.statistics) / max(sum(s.total for s in found.statistics), 1)
+    of_all = f"{found.positive:,} of {found.patches:,}"
+    left_out = f"{len(found.scene_count.left_out)} left out" if found.scene_count else "that gave patches"
+    return [
+        Headline("Patches", f"{found.patches:,}", f"{found.patch_size} × {found.patch_size} pixels"),
+        Headline(
+            "Patches with positives",
+            percent_of(found.positive, found.patches),
+            f"{found.positive:,} of {found.patches:,}",
+        ),
+        Headline("Positive pixels", f"{positive:.2%}", f"of the labelled; {found.ignored_share:.1%} are ignored"),
+        Headline("Scenes", f"{found.scenes:,}", left_out),
+        Headline("Regions", f"{len(found.regions):,}", f"largest: {_largest(found)}" if found.regions else ""),
+        Headline("Without data", f"{missing:.1%}", "of all values"),
+    ]
+
+
+def _largest(found: Description) -> str:
+    return max(found.regions, key=lambda region: region.patches).region
+
+
+def _bands(found: Description) -> Section:
+    columns = (
+        "band", "distribution", "least", *(f"{p} %" for p in PERCENTS), "greatest", "mean", "std", "no data",
+    )  # fmt: skip
+    rows = [_band_row(profile) for profile in found.profiles]
+    caption = (
+        f"Histograms from the {PERCENTS[0]}st to the {PERCENTS[-1]}th percentile, over all pixels of the set that "
+        "hold data; values in the units of the bands."
+    )
+    return Section("Bands", [Table(columns, rows, frozenset(range(2, len(columns))), caption=caption)])
+
+
+def _band_row(profile: BandProfile) -> list[str | Drawing]:
+    stats, histogram = profile.statistics, profile.histogram
+    low, high = figure(profile.quantiles[0], 3), figure(profile.quantiles[-1], 3)
+    drawing = Drawing(small_histogram(histogram.counts, low, high, stats.name)) if histogram.counts else "no data"
+    numbers = (stats.minimum, *profile.quantiles, stats.maximum, stats.mean, stats.std)
+    return [stats.name, drawing, *(figure(number) for number in numbers), f"{stats.nodata_share:.2%}"]
+
+
+def _classes(found: Description) -> Section:
+    rows: list[list[str | Drawing]] = []
+    for index, each in enumerate(found.classes):
+        colour = hex_colour(class_colour(index)) if index else EMPTY
+        bar = Drawing(small_bar(each.share, colour, each.name))
+        patches = f"{each.patches:,} ({percent_of(each.patches, found.patches)})"
+        rows.append([f"{index}", each.name, bar, f"{each.share:.3%}", f"{each.pixels:,}", patches])
+    columns = ("", "class", "share", "of labelled pixels", "pixels", "patches that have it")
+    caption = f"{found.ignored_share:.2%} of all pixels are ignored: they belong to no class."
+    return Section("Classes", [Table(columns, rows, frozenset({3, 4, 5}), caption=caption)])
+
+
+def _regions(found: Description) -> Section:
+    shown = top_regions(found.regions)
+    bars = [(r.region, (r.positive, r.empty), percent_of(r.positive, r.patches)) for r in shown]
+    legend = [("with a positive pixel", POSITIVE), ("without", EMPTY)]
+    charts = Charts([stacked_bars(bars, (POSITIVE, EMPTY), "Patches of each region", "patches")], legend=legend)
+    rows = [
+        [r.region, f"{r.patches:,}", f"{r.positive:,}", percent_of(r.positive, r.patches), f"{r.positive_share:.2%}"]
+        for r in shown
+    ]
+    columns = ("region", "patches", "with positives", "share", "positive pixels")
+    return Section("Regions", [charts, Table(columns, rows, frozenset(range(1, 5)))])
+
+
+def _map(data: TrainData, found: Description, outlines: Outlines | None) -> Section:
+    drawn = [
+        ("By region", by_region(data.metadata)),
+        ("By share of positive pixels", by_positive(found.positive_pixels, found.patch_size)),
+    ]
+    blocks = _drawn(data, found, outlines, drawn)
+    return Section("Where the patches lie", blocks or [Text("The set does not say where its patches lie.")])
+
+
+def _drawn(
+    data: TrainData, found: Description, outlines: Outlines | None, drawn: Sequence[tuple[str, Colouring]]
+) -> list[Block]:
+    """The same patches in several colourings: as a map, or as windows of their scenes, or nothing."""
+    blocks: list[Block] = []
+    for title, colouring in drawn:
+        if outlines is not None:
+            chart, legend = draw_map(outlines, colouring, title)
+        elif (windows := draw_windows(data.metadata, found.patch_size, colouring, title)) is not None:
+            chart, legend = windows
+        else:
+            return []
+        blocks.append(Charts([chart], legend=legend))
+    note = _map_note(found, outlines)
+    return [*blocks, Text(note)] if note else blocks
+
+
+def _map_note(found: Description, outlines: Outlines | None) -> str:
+    if outlines is None:
+        more = f" The first {SCENES} of {found.scenes} scenes are shown." if found.scenes > SCENES else ""
+        return f"The patches have no georeference: their windows in the pixels of each scene, in one scale.{more}"
+    unknown = f"{outlines.unknown:,} patches have no georeference and are not shown. " if outlines.unknown else ""
+    thinned = f"{outlines.thinned:,} patches, drawn at random, are not shown. " if outlines.thinned else ""
+    return unknown + thinned
+
+
+def _splits(data: TrainData, found: Description, outlines: Outlines | None) -> Section:
+    splits = found.splits
+    blocks: list[Block] = [Text(f"What this configuration makes of the set: {splits.words}.")]
+    if splits.first is None:
+        return Section("Splits", [*blocks, Text(f"It cannot be made: {splits.impossible}")])
+    columns = (
+        "fold", "train", "positive", "regions", "validate", "positive", "regions",
+        "validation shares pixels with training",
+    )  # fmt: skip
+    rows = [_fold_row(fold) for fold in splits.folds]
+    blocks += [Table(columns, rows, frozenset({1, 2, 4, 5, 7})), Text(_sentence(f"{test_words(splits)}."))]
+    if splits.split.fold_method and splits.split.total_folds > FOLDS:
+        blocks.append(Text(f"The first {FOLDS} of {splits.split.total_folds} folds are shown."))
+    blocks += [Text(_sentence(f"{leak_words(splits.folds)} {' '.join(splits.warnings)}"))]
+    drawn = _drawn(data, found, outlines, [("Fold 0", by_part(found.patches, splits.first))])
+    return Section("Splits", [*blocks, *(block for block in drawn if not isinstance(block, Text))])
+
+
+def _fold_row(fold: FoldCount) -> list[str]:
+    cells = [str(fold.fold)]
+    for part in (fold.train, fold.val):
+        cells += [f"{part.patches:,}", percent_of(part.positive, part.patches), _names(part.regions)]
+    if fold.val_leak is None:
+        return [*cells, "unknown"]
+    return [*cells, f"{fold.val_leak:,} ({percent_of(fold.val_leak, fold.val.patches)})"]
+
+
+def leak_words(folds: Sequence[FoldCount]) -> str:
+    """What leaks, and what helps, in a sentence or two."""
+    if any(fold.val_leak is None for fold in folds):
+        return "The set does not say where its windows lie, so it is unknown whether validation sees training pixels."
+    worst = max(folds, key=lambda fold: (fold.val_leak or 0) / max(fold.val.patches, 1))
+    if not worst.val_leak:
+        return "No validation patch shares a pixel with a training patch."
+    return (
+        f"In fold {worst.fold} {worst.val_leak:,} of {worst.val.patches:,} validation patches share pixels with "
+        "training patches: their scores will be too good. Fold by region, or make the set with --overlap 0."
+    )
+
+
+def _origin(found: Description) -> Section:
+    rows = [
+        ["dates of acquisition", distinct_words(found.dates)],
+        ["groups", distinct_words(found.groups, span=False)],
+    ]
+    scenes = found.scene_count
+    if scenes is None:
+        return Section("Scenes", [Table(("", ""), [["scenes", f"{found.scenes:,}"], *rows])])
+    done = [["scenes done", f"{scenes.done:,}"], ["of these without a patch", f"{scenes.without_patches:,}"]]
+    blocks: list[Block] = [Table(("", ""), [*done, ["scenes left out", f"{len(scenes.left_out):,}"], *rows])]
+    if scenes.left_out:
+        hidden = len(scenes.left_out) - REASONS
+        caption = f"And {hidden:,} more, in scenes.parquet." if hidden > 0 else ""
+        blocks.append(Table(("scene left out", "reason"), scenes.left_out[:REASONS], caption=caption))
+    return Section("Scenes", blocks)
+
+
+def _names(regions: Sequence[str]) -> str:
+    if len(regions) <= NAMES and math.fsum(map(len, regions)) <= 60:
+        return ", ".join(regions)
+    return f"{len(regions)} regions"
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text[:1].upper() + text[1:]
