@@ -102,7 +102,7 @@ def split_lines(splits: SplitPreview) -> Iterator[str]:
     yield from table(heads, [fold_cells(fold) for fold in splits.folds])
     if splits.split.fold_method and splits.split.total_folds > len(splits.folds):
         yield f"(the first {len(splits.folds)} of {splits.split.total_folds} folds)"
-    yield from wrap(test_words(splits))
+    yield from wrap(words_of_test(splits))
     for line in splits.warnings:
         yield from wrap(line)
 
@@ -117,7 +117,7 @@ def fold_cells(fold: FoldCount) -> tuple[str, ...]:
     return (str(fold.fold), *parts, "unknown" if fold.val_leak is None else str(fold.val_leak))
 
 
-def test_words(splits: SplitPreview) -> str:
+def words_of_test(splits: SplitPreview) -> str:
     """The test part in a sentence."""
     if not splits.split.data_split_method:
         return "test: the same patches that train and validate"

@@ -16,6 +16,7 @@ from darts_train.figures.svg import INK, LETTER, MUTED, RULE, WIDTH, document, d
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 10.0, 30.0, 28.0
 LEAST_HEIGHT, GREATEST_HEIGHT = 220.0, 460.0  # of the plot
 MARGIN = 0.06  # of the extent, on every side
+LINE, NAME = 20.0, 40  # of the legend: height of a line, letters of a name
 COLUMNS, PANEL, GAP = 5, 92.0, 15.0
 
 
@@ -63,7 +64,7 @@ def patch_map(groups: Sequence[Shapes], title: str, degrees: bool) -> str:
     """Outlines on a map whose scale is the same along both axes.
 
     Args:
-        groups: drawn one after the other; at least one ring in all.
+        groups: at least one ring in all; the frequent ones are drawn first, the legend is in the order given.
         title: heading.
         degrees: x and y are longitude (beyond 180 too, across the antimeridian) and latitude: a degree of longitude
             is shortened as it is in the middle of the map (plate carrée with a standard parallel, Snyder 1987, p. 90).
@@ -71,15 +72,24 @@ def patch_map(groups: Sequence[Shapes], title: str, degrees: bool) -> str:
     points = np.concatenate([ring for group in groups for ring in group.rings])
     view = _view(points, degrees)
     parts = _graticule(view, degrees)
-    for group in groups:
+    for group in sorted(groups, key=lambda group: -len(group.rings)):
         path = "".join(dict.fromkeys(_outline(view(ring)) for ring in group.rings))
         style = f'fill="{group.colour}" fill-opacity="0.5" stroke="{group.colour}" stroke-width="1.2"'
         parts.append(f'<path d="{path}" {style} stroke-linejoin="round"/>')
-    return document(title, TOP + view.height + BOTTOM, parts)
+    below = TOP + view.height + BOTTOM
+    legend, lines = _legend([(group.name, group.colour) for group in groups], below + 14)
+    return document(title, below + lines * LINE, [*parts, *legend])
 
 
-def scene_windows(scenes: Sequence[Scene], patch_size: int, title: str) -> str:
-    """A small panel for each scene with the windows of its patches, all panels in one scale; y runs down."""
+def scene_windows(scenes: Sequence[Scene], legend: Sequence[tuple[str, str]], patch_size: int, title: str) -> str:
+    """A small panel for each scene with the windows of its patches, all panels in one scale; y runs down.
+
+    Args:
+        scenes: at least one window each.
+        legend: name and colour of every kind of window.
+        patch_size: side of a window, pixels.
+        title: heading.
+    """
     extent = max([int((scene.corners - scene.corners.min(axis=0)).max()) for scene in scenes] + [0]) + patch_size
     scale = PANEL / extent
     rows = max(1, math.ceil(len(scenes) / COLUMNS))
@@ -98,7 +108,24 @@ def scene_windows(scenes: Sequence[Scene], patch_size: int, title: str) -> str:
         letters = int(PANEL / LETTER)
         name = scene.name if len(scene.name) <= letters else scene.name[: letters - 1] + "…"
         parts.append(draw_text(left, top + PANEL + 14, name, "start", INK))
-    return document(title, TOP + rows * (PANEL + 26), parts)
+    below = TOP + rows * (PANEL + 26)
+    drawn, lines = _legend(legend, below + 14)
+    return document(title, below + lines * LINE, [*parts, *drawn])
+
+
+def _legend(items: Sequence[tuple[str, str]], y: float) -> tuple[list[str], int]:
+    """Squares with names, in as many lines as they need."""
+    parts, x, line = [], 0.0, 0
+    for name, colour in items:
+        name = name if len(name) <= NAME else name[: NAME - 1] + "…"
+        width = len(name) * LETTER + 34
+        if x and x + width > WIDTH:
+            x, line = 0.0, line + 1
+        base = y + line * LINE
+        parts.append(f'<rect x="{x:.1f}" y="{base - 9:.1f}" width="11" height="11" rx="3" fill="{colour}"/>')
+        parts.append(draw_text(x + 17, base, name, "start", MUTED))
+        x += width
+    return parts, line + 1 if items else 0
 
 
 def _view(points: NDArray[np.float64], degrees: bool) -> _View:

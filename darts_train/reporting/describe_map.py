@@ -1,5 +1,6 @@
 """Outlines of patches from metadata.parquet, and the maps that are coloured by what the patches are."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -117,39 +118,29 @@ def by_part(count: int, indices: SplitIndices) -> Colouring:
     return Colouring(kinds, names, [series_colour(i) for i in range(len(names))])
 
 
-def draw_map(outlines: Outlines, colouring: Colouring, title: str) -> tuple[str, list[tuple[str, str]]]:
-    """The map and its legend; kinds without a patch are left out of both. Frequent kinds are drawn first."""
+def draw_map(outlines: Outlines, colouring: Colouring, title: str) -> str:
+    """The map with its legend; kinds without a patch are left out of both. At least one patch must have a kind."""
     kinds = colouring.kinds[outlines.patch]
-    order = sorted(range(len(colouring.names)), key=lambda kind: -int((kinds == kind).sum()))
-    groups = [
-        Shapes(
-            colouring.names[k], colouring.colours[k], [outlines.rings[i] for i in np.flatnonzero(kinds == k).tolist()]
-        )
-        for k in order
-        if (kinds == k).any()
-    ]
-    seen = {group.name for group in groups}
-    legend = [(n, c) for n, c in zip(colouring.names, colouring.colours, strict=True) if n in seen]
-    return patch_map(groups, title, outlines.degrees), legend
+    groups = []
+    for kind, (name, colour) in enumerate(zip(colouring.names, colouring.colours, strict=True)):
+        rings = [outlines.rings[i] for i in np.flatnonzero(kinds == kind).tolist()]
+        if rings:
+            groups.append(Shapes(name, colour, rings))
+    return patch_map(groups, title, outlines.degrees)
 
 
-def draw_windows(
-    metadata: pd.DataFrame, patch_size: int, colouring: Colouring, title: str
-) -> tuple[str, list[tuple[str, str]]] | None:
-    """Windows of the first SCENES scenes and a legend; None where the set does not say where its windows lie."""
-    if not {"x", "y"} <= set(metadata.columns) or metadata[["x", "y"]].isna().any(axis=None) or not len(metadata):
+def draw_windows(metadata: pd.DataFrame, patch_size: int, colouring: Colouring, title: str) -> str | None:
+    """Windows of the first SCENES scenes; None where the set does not say where its windows lie."""
+    if not {"x", "y"} <= set(metadata.columns) or metadata[["x", "y"]].isna().any(axis=None):
         return None
-    scenes = []
-    seen: set[int] = set()
-    for name, rows in list(metadata.groupby("sample_id", sort=True))[:SCENES]:
-        rows = rows[colouring.kinds[rows.index] >= 0]
-        if not len(rows):
-            continue
-        kinds = colouring.kinds[rows.index]
-        seen |= set(kinds.tolist())
+    shown = metadata[colouring.kinds >= 0]
+    scenes, seen = [], set[int]()
+    for name, rows in itertools.islice(shown.groupby("sample_id", sort=True), SCENES):
+        kinds = colouring.kinds[rows.index].tolist()
+        seen.update(kinds)
         scenes.append(Scene(str(name), rows[["x", "y"]].to_numpy(np.int64), [colouring.colours[k] for k in kinds]))
-    legend = [pair for k, pair in enumerate(zip(colouring.names, colouring.colours, strict=True)) if k in seen]
-    return scene_windows(scenes, patch_size, title), legend
+    legend = [(colouring.names[kind], colouring.colours[kind]) for kind in sorted(seen)]
+    return scene_windows(scenes, legend, patch_size, title) if scenes else None
 
 
 def _geometries(values: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -7,14 +7,13 @@ from darts_train.base.provenance import now, package_versions
 from darts_train.dataset.describe import Description
 from darts_train.dataset.describe_bands import PERCENTS, BandProfile
 from darts_train.dataset.describe_splits import FOLDS, FoldCount
-from darts_train.dataset.describe_text import distinct_words, figure, percent_of, test_words, top_regions
+from darts_train.dataset.describe_text import distinct_words, figure, percent_of, top_regions, words_of_test
 from darts_train.dataset.reader import TrainData
 from darts_train.figures.maps import class_colour, hex_colour
 from darts_train.figures.stacked import small_bar, small_histogram, stacked_bars
 from darts_train.reporting.content import Block, Charts, Drawing, Headline, Page, Section, Table, Text
 from darts_train.reporting.describe_map import (
     SCENES,
-    Colouring,
     Outlines,
     by_part,
     by_positive,
@@ -27,6 +26,7 @@ from darts_train.reporting.describe_samples import sheet
 
 POSITIVE, EMPTY = "var(--series-2, #d55e00)", "var(--rest, #b8c4ce)"
 REASONS = 50  # scenes that were left out, with their reason
+POSITIVES = "By share of positive pixels"
 NAMES = 6  # regions of a part by name
 
 
@@ -59,20 +59,14 @@ def _lead(found: Description) -> str:
 
 def _headlines(found: Description) -> list[Headline]:
     positive = sum(each.share for each in found.classes[1:])
-    missing = sum(s.total - s.valid for s in found.statistics) / max(sum(s.total for s in found.statistics), 1)
     of_all = f"{found.positive:,} of {found.patches:,}"
     left_out = f"{len(found.scene_count.left_out)} left out" if found.scene_count else "that gave patches"
     return [
         Headline("Patches", f"{found.patches:,}", f"{found.patch_size} × {found.patch_size} pixels"),
-        Headline(
-            "Patches with positives",
-            percent_of(found.positive, found.patches),
-            f"{found.positive:,} of {found.patches:,}",
-        ),
+        Headline("Patches with positives", percent_of(found.positive, found.patches), of_all),
         Headline("Positive pixels", f"{positive:.2%}", f"of the labelled; {found.ignored_share:.1%} are ignored"),
         Headline("Scenes", f"{found.scenes:,}", left_out),
         Headline("Regions", f"{len(found.regions):,}", f"largest: {_largest(found)}" if found.regions else ""),
-        Headline("Without data", f"{missing:.1%}", "of all values"),
     ]
 
 
@@ -126,35 +120,21 @@ def _regions(found: Description) -> Section:
 
 
 def _map(data: TrainData, found: Description, outlines: Outlines | None) -> Section:
-    drawn = [
-        ("By region", by_region(data.metadata)),
-        ("By share of positive pixels", by_positive(found.positive_pixels, found.patch_size)),
-    ]
-    blocks = _drawn(data, found, outlines, drawn)
-    return Section("Where the patches lie", blocks or [Text("The set does not say where its patches lie.")])
-
-
-def _drawn(
-    data: TrainData, found: Description, outlines: Outlines | None, drawn: Sequence[tuple[str, Colouring]]
-) -> list[Block]:
-    """The same patches in several colourings: as a map, or as windows of their scenes, or nothing."""
-    blocks: list[Block] = []
-    for title, colouring in drawn:
-        if outlines is not None:
-            chart, legend = draw_map(outlines, colouring, title)
-        elif (windows := draw_windows(data.metadata, found.patch_size, colouring, title)) is not None:
-            chart, legend = windows
-        else:
-            return []
-        blocks.append(Charts([chart], legend=legend))
-    note = _map_note(found, outlines)
-    return [*blocks, Text(note)] if note else blocks
-
-
-def _map_note(found: Description, outlines: Outlines | None) -> str:
-    if outlines is None:
+    title = "Where the patches lie"
+    region, share = by_region(data.metadata), by_positive(found.positive_pixels, found.patch_size)
+    maps = [] if outlines is None else [draw_map(outlines, region, "By region"), draw_map(outlines, share, POSITIVES)]
+    windows = draw_windows(data.metadata, found.patch_size, share, f"{POSITIVES}, in each scene")
+    blocks: list[Block] = [Charts(maps)] if maps else []
+    if windows is not None:
         more = f" The first {SCENES} of {found.scenes} scenes are shown." if found.scenes > SCENES else ""
-        return f"The patches have no georeference: their windows in the pixels of each scene, in one scale.{more}"
+        blocks.append(Charts([windows], f"Windows of the patches in the pixels of their scenes, in one scale.{more}"))
+    note = _map_note(outlines)
+    return Section(title, [*blocks, *([Text(note)] if note else [])] or [Text("The set does not say this.")])
+
+
+def _map_note(outlines: Outlines | None) -> str:
+    if outlines is None:
+        return "The patches have no georeference, so there is no map."
     unknown = f"{outlines.unknown:,} patches have no georeference and are not shown. " if outlines.unknown else ""
     thinned = f"{outlines.thinned:,} patches, drawn at random, are not shown. " if outlines.thinned else ""
     return unknown + thinned
@@ -170,12 +150,15 @@ def _splits(data: TrainData, found: Description, outlines: Outlines | None) -> S
         "validation shares pixels with training",
     )  # fmt: skip
     rows = [_fold_row(fold) for fold in splits.folds]
-    blocks += [Table(columns, rows, frozenset({1, 2, 4, 5, 7})), Text(_sentence(f"{test_words(splits)}."))]
+    blocks += [Table(columns, rows, frozenset({1, 2, 4, 5, 7})), Text(_sentence(f"{words_of_test(splits)}."))]
     if splits.split.fold_method and splits.split.total_folds > FOLDS:
         blocks.append(Text(f"The first {FOLDS} of {splits.split.total_folds} folds are shown."))
     blocks += [Text(_sentence(f"{leak_words(splits.folds)} {' '.join(splits.warnings)}"))]
-    drawn = _drawn(data, found, outlines, [("Fold 0", by_part(found.patches, splits.first))])
-    return Section("Splits", [*blocks, *(block for block in drawn if not isinstance(block, Text))])
+    parts = by_part(found.patches, splits.first)
+    windows = draw_windows(data.metadata, found.patch_size, parts, "Fold 0, in each scene")
+    charts = [] if outlines is None else [draw_map(outlines, parts, "Fold 0")]
+    charts += [] if windows is None else [windows]
+    return Section("Splits", [*blocks, *([Charts(charts)] if charts else [])])
 
 
 def _fold_row(fold: FoldCount) -> list[str]:

@@ -39,7 +39,7 @@ def sheet(data: TrainData, positive_pixels: np.ndarray) -> Pictures:
         row = data.metadata.loc[index]
         share = int(positive_pixels[index]) / max(y.size, 1)
         picture = side_by_side(bands, visible, y, data.config.ignore_index)
-        title = f"patch {index}, scene {row['sample_id']}, {row['region']}: {share:.1%} positive"
+        title = f"{row['sample_id']}, {row['region']}, patch {index}: {share:.1%} positive"
         pictures.append(Picture(title, png(picture), f"patch {index} and its labels"))
     shown = ", ".join(names[i] for i in channels)
     legend = [(name, hex_colour(class_colour(k))) for k, name in enumerate(data.config.classes) if k]
