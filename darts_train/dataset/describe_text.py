@@ -122,10 +122,11 @@ def words_of_test(splits: SplitPreview) -> str:
     if not splits.split.data_split_method:
         return "test: the same patches that train and validate"
     fold = splits.folds[0]
-    leak = "unknown" if fold.test_leak is None else fold.test_leak
+    leak = "an unknown number" if fold.test_leak is None else "none" if not fold.test_leak else str(fold.test_leak)
+    regions = "region" if len(fold.test.regions) == 1 else "regions"
     return (
         f"test: {fold.test.patches} patches, {percent_of(fold.test.positive, fold.test.patches)} with positives, "
-        f"{len(fold.test.regions)} regions; {leak} share pixels with the others"
+        f"{len(fold.test.regions)} {regions}; {leak} of them share pixels with the others"
     )
 
 

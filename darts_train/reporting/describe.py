@@ -9,8 +9,6 @@ from darts_train.base.files import require_writable
 from darts_train.dataset.describe import Description, describe_set, open_or_empty
 from darts_train.options.learning import Split
 from darts_train.options.preprocessing import Describe, Inspect
-from darts_train.reporting.describe_page import page
-from darts_train.reporting.page import write_page
 
 SUFFIXES = (".html", ".htm")
 
@@ -43,6 +41,10 @@ def describe_train_data(
     found = describe_set(data, split or Split(), split is not None if strict is None else strict)
     if wanted is None:
         return found
+    # only now: drawing libraries and templates take a second to be imported
+    from darts_train.reporting.describe_page import page
+    from darts_train.reporting.page import write_page
+
     found = dataclasses.replace(found, page=wanted)
     content = page(data, found)
     try:

@@ -146,11 +146,17 @@ def _splits(data: TrainData, found: Description, outlines: Outlines | None) -> S
     if splits.first is None:
         return Section("Splits", [*blocks, Text(f"It cannot be made: {splits.impossible}")])
     columns = (
-        "fold", "train", "positive", "regions", "validate", "positive", "regions",
-        "validation shares pixels with training",
+        "fold", "train", "positive", "regions", "validate", "positive", "regions", "leaking",
     )  # fmt: skip
+    caption = (
+        "Positive: patches with a positive pixel. Leaking: validation patches that share pixels of a scene with "
+        "training patches."
+    )
     rows = [_fold_row(fold) for fold in splits.folds]
-    blocks += [Table(columns, rows, frozenset({1, 2, 4, 5, 7})), Text(_sentence(f"{words_of_test(splits)}."))]
+    blocks += [
+        Table(columns, rows, frozenset({1, 2, 4, 5, 7}), caption=caption),
+        Text(_sentence(f"{words_of_test(splits)}.")),
+    ]
     if splits.split.fold_method and splits.split.total_folds > FOLDS:
         blocks.append(Text(f"The first {FOLDS} of {splits.split.total_folds} folds are shown."))
     blocks += [Text(_sentence(f"{leak_words(splits.folds)} {' '.join(splits.warnings)}"))]
@@ -178,7 +184,7 @@ def leak_words(folds: Sequence[FoldCount]) -> str:
     if not worst.val_leak:
         return "No validation patch shares a pixel with a training patch."
     return (
-        f"In fold {worst.fold} {worst.val_leak:,} of {worst.val.patches:,} validation patches share pixels with "
+        f"In fold {worst.fold}, {worst.val_leak:,} of {worst.val.patches:,} validation patches share pixels with "
         "training patches: their scores will be too good. Fold by region, or make the set with --overlap 0."
     )
 
