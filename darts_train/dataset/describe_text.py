@@ -19,13 +19,15 @@ def summary_lines(found: Description) -> Iterator[str]:
     """The lines of the summary."""
     size = f"{found.patch_size} x {found.patch_size}"
     yield str(found.directory)
-    yield f"{found.patches} patches of {size} pixels from {found.scenes} scenes, data hash {found.data_hash[:16]}"
+    patches, scenes = counted(found.patches, "patch", "patches"), counted(found.scenes, "scene")
+    yield f"{patches} of {size} pixels from {scenes}, data hash {found.data_hash[:16]}"
     yield from scene_lines(found.scene_count)
     yield from wrap(f"dates: {distinct_words(found.dates)}; groups: {distinct_words(found.groups, span=False)}")
     yield ""
-    rows = [(r.region, r.patches, r.positive, f"{r.positive_share:.2%}") for r in top_regions(found.regions)]
-    yield from table(("region", "patches", "with positives", "positive pixels"), rows)
-    yield ""
+    if found.regions:
+        rows = [(r.region, r.patches, r.positive, f"{r.positive_share:.2%}") for r in top_regions(found.regions)]
+        yield from table(("region", "patches", "with positives", "positive pixels"), rows)
+        yield ""
     yield from band_table(found.profiles)
     yield ""
     yield from table(
@@ -54,7 +56,7 @@ def scene_lines(scenes: SceneCount | None) -> Iterator[str]:
     if scenes is None:
         return
     none = f" ({scenes.without_patches} of them gave no patch)" if scenes.without_patches else ""
-    yield f"{scenes.done} scenes done{none}, {len(scenes.left_out)} left out"
+    yield f"{counted(scenes.done, 'scene')} done{none}, {len(scenes.left_out)} left out"
     for scene, reason in scenes.left_out[:REASONS]:
         yield cut(f"  {cut(scene, 30)}: {' '.join(reason.split())}", WIDTH)
     if len(scenes.left_out) > REASONS:
@@ -66,7 +68,7 @@ def distinct_words(found: Distinct, span: bool = True) -> str:
     if not found.values:
         return "none"
     ends = f", {found.first} to {found.last}" if span and found.values > 1 else f", {found.first}" if span else ""
-    without = f", {found.without} patches without" if found.without else ""
+    without = f", {counted(found.without, 'patch', 'patches')} without" if found.without else ""
     return f"{found.values}{ends}{without}"
 
 
@@ -123,11 +125,16 @@ def words_of_test(splits: SplitPreview) -> str:
         return "test: the same patches that train and validate"
     fold = splits.folds[0]
     leak = "an unknown number" if fold.test_leak is None else "none" if not fold.test_leak else str(fold.test_leak)
-    regions = "region" if len(fold.test.regions) == 1 else "regions"
+    patches, share = counted(fold.test.patches, "patch", "patches"), percent_of(fold.test.positive, fold.test.patches)
     return (
-        f"test: {fold.test.patches} patches, {percent_of(fold.test.positive, fold.test.patches)} with positives, "
-        f"{len(fold.test.regions)} {regions}; {leak} of them share pixels with the others"
+        f"test: {patches}, {share} with positives, "
+        f"{counted(len(fold.test.regions), 'region')}; {leak} of them share pixels with the others"
     )
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 patch`, `1,200 scenes`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def percent_of(count: int, total: int) -> str:

@@ -74,7 +74,7 @@ def patch_map(groups: Sequence[Shapes], title: str, degrees: bool) -> str:
     parts = _graticule(view, degrees)
     for group in sorted(groups, key=lambda group: -len(group.rings)):
         path = "".join(dict.fromkeys(_outline(view(ring)) for ring in group.rings))
-        style = f'fill="{group.colour}" fill-opacity="0.5" stroke="{group.colour}" stroke-width="1.2"'
+        style = f'fill="{group.colour}" fill-opacity="0.7" stroke="{group.colour}" stroke-width="1.2"'
         parts.append(f'<path d="{path}" {style} stroke-linejoin="round"/>')
     below = TOP + view.height + BOTTOM
     legend, lines = _legend([(group.name, group.colour) for group in groups], below + 14)
@@ -102,7 +102,7 @@ def scene_windows(scenes: Sequence[Scene], legend: Sequence[tuple[str, str]], pa
         corners = (scene.corners - scene.corners.min(axis=0)) * scale + [left, top]
         size = f'width="{patch_size * scale:.1f}" height="{patch_size * scale:.1f}"'
         parts += [
-            f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{c}" fill-opacity="0.45" stroke="{c}" stroke-width="0.8"/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{c}" fill-opacity="0.6" stroke="{c}" stroke-width="0.8"/>'
             for (x, y), c in zip(corners, scene.colours, strict=True)
         ]
         letters = int(PANEL / LETTER)

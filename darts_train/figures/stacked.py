@@ -37,6 +37,8 @@ def stacked_bars(
     labels = [_cut(label) for label, _, _ in rows]
     left, beside = label_width(labels), LETTER * max((len(words) for *_, words in rows), default=0) + 8
     ticks = nice_ticks(0.0, max([sum(parts) for _, parts, _ in rows] + [1e-9]), 4)
+    if all(float(part).is_integer() for _, parts, _ in rows for part in parts):
+        ticks = [t for t in ticks if t.is_integer()]  # no half patches
     across = Scale(0.0, ticks[-1], left, WIDTH - RIGHT - beside)
     base = height - BOTTOM
     drawn = [draw_rule(across(t), TOP, across(t), base + 5) for t in ticks]
@@ -98,5 +100,5 @@ def _cell(height: float, name: str, parts: Sequence[str]) -> str:
     )
 
 
-def _cut(label: str, letters: int = 26) -> str:
+def _cut(label: str, letters: int = 34) -> str:
     return label if len(label) <= letters else label[: letters - 1] + "…"

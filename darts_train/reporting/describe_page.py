@@ -7,7 +7,15 @@ from darts_train.base.provenance import now, package_versions
 from darts_train.dataset.describe import Description
 from darts_train.dataset.describe_bands import PERCENTS, BandProfile
 from darts_train.dataset.describe_splits import FOLDS, FoldCount
-from darts_train.dataset.describe_text import distinct_words, figure, percent_of, top_regions, words_of_test
+from darts_train.dataset.describe_text import (
+    REGIONS,
+    counted,
+    distinct_words,
+    figure,
+    percent_of,
+    top_regions,
+    words_of_test,
+)
 from darts_train.dataset.reader import TrainData
 from darts_train.figures.maps import class_colour, hex_colour
 from darts_train.figures.stacked import small_bar, small_histogram, stacked_bars
@@ -33,10 +41,11 @@ NAMES = 6  # regions of a part by name
 def page(data: TrainData, found: Description) -> Page:
     """The page. Reads the patches of the sample sheet again, and no others."""
     outlines = read_outlines(data.metadata)
-    sections = [_bands(found), _classes(found), _regions(found)]
+    sections = [_bands(found), _classes(found)]
     if found.patches:
-        sections += [_map(data, found, outlines), Section("Sample patches", [sheet(data, found.positive_pixels)])]
-    sections += [_splits(data, found, outlines), _origin(found)]
+        samples = Section("Sample patches", [sheet(data, found.positive_pixels)])
+        sections += [_regions(found), _map(data, found, outlines), samples, _splits(data, found, outlines)]
+    sections.append(_origin(found))
     version = package_versions().get("darts-train", "")
     return Page(
         title=f"Train data: {found.directory.resolve().name}",
@@ -52,8 +61,8 @@ def _lead(found: Description) -> str:
         return "This set has no patches. Why its scenes gave none is said at the end of this page."
     size = f"{found.patch_size} × {found.patch_size}"
     return (
-        f"{found.patches:,} patches of {size} pixels with {len(found.bands)} bands and "
-        f"{len(found.classes)} classes, cut from {found.scenes:,} scenes."
+        f"{counted(found.patches, 'patch', 'patches')} of {size} pixels with {counted(len(found.bands), 'band')} and "
+        f"{len(found.classes)} classes, cut from {counted(found.scenes, 'scene')}."
     )
 
 
@@ -108,9 +117,11 @@ def _classes(found: Description) -> Section:
 
 def _regions(found: Description) -> Section:
     shown = top_regions(found.regions)
-    bars = [(r.region, (r.positive, r.empty), percent_of(r.positive, r.patches)) for r in shown]
+    named = shown[:REGIONS]  # the others together would dwarf them
+    bars = [(r.region, (r.positive, r.empty), percent_of(r.positive, r.patches)) for r in named]
     legend = [("with a positive pixel", POSITIVE), ("without", EMPTY)]
-    charts = Charts([stacked_bars(bars, (POSITIVE, EMPTY), "Patches of each region", "patches")], legend=legend)
+    title = "Patches of each region" if named == shown else f"Patches of the {len(named)} largest regions"
+    charts = Charts([stacked_bars(bars, (POSITIVE, EMPTY), title, "patches")], legend=legend)
     rows = [
         [r.region, f"{r.patches:,}", f"{r.positive:,}", percent_of(r.positive, r.patches), f"{r.positive_share:.2%}"]
         for r in shown

@@ -29,10 +29,9 @@ def across_the_antimeridian(root: Path) -> Path:
     """Patches from 179.5 east to 179.5 west at 71 degrees north, the middle one in two parts as the writer makes it."""
 
     def outline(i):
-        west = 179.5 + 0.2 * i
-        parts = [shapely.box(a, 71.0, b, 71.06) for a, b in ((west, min(west + 0.2, 180.0)), (max(west, 180.0), west + 0.2))
-                 if b > a]  # fmt: skip
-        moved = [shapely.transform(p, lambda xy: xy - [360.0 * (xy[:, 0].mean() > 180), 0.0]) for p in parts]
+        west, east = 179.5 + 0.2 * i, 179.7 + 0.2 * i
+        halves = [(west, min(east, 180.0), 0.0), (max(west, 180.0), east, -360.0)]
+        moved = [shapely.box(a + turn, 71.0, b + turn, 71.06) for a, b, turn in halves if b > a + 1e-9]
         return shapely.to_wkb(shapely.MultiPolygon(moved) if len(moved) > 1 else moved[0])
 
     return write(root, [("Wrangel", 6, {"geometry": outline, "date": lambda i: f"2021-07-{i + 1:02d}"})])
