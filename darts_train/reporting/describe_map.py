@@ -80,8 +80,8 @@ def around_the_antimeridian(rings: Sequence[NDArray[np.float64]]) -> list[NDArra
     gaps = np.diff(turned, append=turned[0] + 360)
     start = turned[(int(gaps.argmax()) + 1) % len(turned)]
     start -= 360 * (start >= 180)  # a map within -180 to 180 keeps its numbers
-    moved = start + (centres - start + 1e-9) % 360 - 1e-9
-    return [ring + np.array([m - c, 0.0]) for ring, m, c in zip(whole, moved, centres, strict=True)]
+    turns = np.floor((centres - start + 1e-9) / 360)
+    return [ring - np.array([360.0 * turn, 0.0]) for ring, turn in zip(whole, turns, strict=True)]
 
 
 def by_region(metadata: pd.DataFrame) -> Colouring:
