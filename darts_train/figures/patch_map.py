@@ -17,7 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58.0, 10.0, 30.0, 28.0
 LEAST_HEIGHT, GREATEST_HEIGHT = 220.0, 460.0  # of the plot
 MARGIN = 0.06  # of the extent, on every side
 LINE, NAME = 20.0, 40  # of the legend: height of a line, letters of a name
-COLUMNS, PANEL, GAP = 5, 92.0, 15.0
+LEAST_COLUMNS, MOST_COLUMNS, GAP, NAME_HEIGHT = 3, 5, 15.0, 26.0  # of the panels of scenes
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,26 +91,34 @@ def scene_windows(scenes: Sequence[Scene], legend: Sequence[tuple[str, str]], pa
         title: heading.
     """
     extent = max([int((scene.corners - scene.corners.min(axis=0)).max()) for scene in scenes] + [0]) + patch_size
-    scale = PANEL / extent
-    rows = max(1, math.ceil(len(scenes) / COLUMNS))
+    columns = min(max(len(scenes), LEAST_COLUMNS), MOST_COLUMNS)
+    panel = (WIDTH - (columns - 1) * GAP) / columns
+    scale, rows = panel / extent, max(1, math.ceil(len(scenes) / columns))
     parts = []
     for index, scene in enumerate(scenes):
-        left, top = index % COLUMNS * (PANEL + GAP), TOP + index // COLUMNS * (PANEL + 26)
-        parts.append(
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{PANEL:g}" height="{PANEL:g}" fill="none" stroke="{RULE}"/>'
-        )
-        corners = (scene.corners - scene.corners.min(axis=0)) * scale + [left, top]
-        size = f'width="{patch_size * scale:.1f}" height="{patch_size * scale:.1f}"'
-        parts += [
-            f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{c}" fill-opacity="0.6" stroke="{c}" stroke-width="0.8"/>'
-            for (x, y), c in zip(corners, scene.colours, strict=True)
-        ]
-        letters = int(PANEL / LETTER)
+        left, top = index % columns * (panel + GAP), TOP + index // columns * (panel + NAME_HEIGHT)
+        box = f'x="{left:.1f}" y="{top:.1f}" width="{panel:.1f}" height="{panel:.1f}"'
+        parts.append(f'<rect {box} fill="none" stroke="{RULE}"/>')
+        parts += _windows(scene, scale, patch_size * scale, np.array([left, top]))
+        letters = int(panel / LETTER)
         name = scene.name if len(scene.name) <= letters else scene.name[: letters - 1] + "…"
-        parts.append(draw_text(left, top + PANEL + 14, name, "start", INK))
-    below = TOP + rows * (PANEL + 26)
+        parts.append(draw_text(left, top + panel + 14, name, "start", INK))
+    below = TOP + rows * (panel + NAME_HEIGHT)
     drawn, lines = _legend(legend, below + 14)
     return document(title, below + lines * LINE, [*parts, *drawn])
+
+
+def _windows(scene: Scene, scale: float, side: float, origin: NDArray[np.float64]) -> list[str]:
+    """Squares, half transparent so that what several share is darker; those of one colour in one group."""
+    places = (scene.corners - scene.corners.min(axis=0)) * scale + origin
+    groups: dict[str, list[str]] = {}
+    for (x, y), colour in zip(places, scene.colours, strict=True):
+        square = f'<path d="M{x:.1f} {y:.1f}h{side:.1f}v{side:.1f}h-{side:.1f}z"/>'
+        groups.setdefault(colour, []).append(square)
+    return [
+        f'<g fill="{colour}" fill-opacity="0.6" stroke="{colour}" stroke-width="0.8">{"".join(squares)}</g>'
+        for colour, squares in groups.items()
+    ]
 
 
 def _legend(items: Sequence[tuple[str, str]], y: float) -> tuple[list[str], int]:

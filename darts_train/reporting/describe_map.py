@@ -1,6 +1,5 @@
 """Outlines of patches from metadata.parquet, and the maps that are coloured by what the patches are."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from darts_train.dataset.splits import SplitIndices
 from darts_train.figures.patch_map import Scene, Shapes, patch_map, scene_windows
 from darts_train.figures.svg import series_colour
 
-LIMIT = 20_000  # outlines of a map; a larger set is thinned out
+LIMIT = 20_000  # outlines of a map, windows of scenes, about: what a page of some megabytes holds
 SCENES = 20  # panels of windows
 COLOURS = 6  # regions with a colour of their own
 GREY = "var(--muted, #5b6875)"
@@ -57,17 +56,18 @@ def read_outlines(metadata: pd.DataFrame) -> Outlines | None:
     chosen = known if len(known) <= LIMIT else np.sort(np.random.default_rng(42).choice(known, LIMIT, replace=False))
     shapes = _geometries(column.to_numpy(object)[chosen])
     parts, place = shapely.get_parts(shapes, return_index=True)
-    polygons = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
+    polygons = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & np.isfinite(shapely.area(parts))
+    polygons &= ~shapely.is_empty(parts)
     if not polygons.any():
         return None
     points, ring = shapely.get_coordinates(shapely.get_exterior_ring(parts[polygons]), return_index=True)
     rings = np.split(points, np.flatnonzero(np.diff(ring)) + 1)
-    degrees = bool((np.abs(points) <= (360.0, 90.001)).all())
+    degrees, patch = bool((np.abs(points) <= (360.0, 90.001)).all()), chosen[place[polygons]]
     return Outlines(
         rings=around_the_antimeridian(rings) if degrees else rings,
-        patch=chosen[place[polygons]],
+        patch=patch,
         degrees=degrees,
-        unknown=len(metadata) - len(known),
+        unknown=len(metadata) - len(known) + len(chosen) - len(np.unique(patch)),
         thinned=len(known) - len(chosen),
     )
 
@@ -130,12 +130,14 @@ def draw_map(outlines: Outlines, colouring: Colouring, title: str) -> str:
 
 
 def draw_windows(metadata: pd.DataFrame, patch_size: int, colouring: Colouring, title: str) -> str | None:
-    """Windows of the first SCENES scenes; None where the set does not say where its windows lie."""
+    """Windows of the first scenes, at most SCENES, fewer where they are many; None where the set knows no windows."""
     if not {"x", "y"} <= set(metadata.columns) or metadata[["x", "y"]].isna().any(axis=None):
         return None
     shown = metadata[colouring.kinds >= 0]
     scenes, seen = [], set[int]()
-    for name, rows in itertools.islice(shown.groupby("sample_id", sort=True), SCENES):
+    before = shown.groupby("sample_id").size().cumsum().shift(fill_value=0)  # windows in the scenes before
+    few = shown[shown["sample_id"].isin(before.index[(before < LIMIT)][:SCENES])]
+    for name, rows in few.groupby("sample_id", sort=True):
         kinds = colouring.kinds[rows.index].tolist()
         seen.update(kinds)
         scenes.append(Scene(str(name), rows[["x", "y"]].to_numpy(np.int64), [colouring.colours[k] for k in kinds]))
@@ -144,7 +146,8 @@ def draw_windows(metadata: pd.DataFrame, patch_size: int, colouring: Colouring, 
 
 
 def _geometries(values: NDArray[np.object_]) -> NDArray[np.object_]:
-    return np.asarray(shapely.from_wkb(values, on_invalid="ignore"), object)
+    texts = np.array([value if isinstance(value, bytes | str) else None for value in values], object)
+    return np.asarray(shapely.from_wkb(texts, on_invalid="ignore"), object)
 
 
 def _unbroken(ring: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,6 @@ from darts_train.figures.maps import class_colour, hex_colour
 from darts_train.figures.stacked import small_bar, small_histogram, stacked_bars
 from darts_train.reporting.content import Block, Charts, Drawing, Headline, Page, Section, Table, Text
 from darts_train.reporting.describe_map import (
-    SCENES,
     Outlines,
     by_part,
     by_positive,
@@ -137,8 +136,8 @@ def _map(data: TrainData, found: Description, outlines: Outlines | None) -> Sect
     windows = draw_windows(data.metadata, found.patch_size, share, f"{POSITIVES}, in each scene")
     blocks: list[Block] = [Charts(maps)] if maps else []
     if windows is not None:
-        more = f" The first {SCENES} of {found.scenes} scenes are shown." if found.scenes > SCENES else ""
-        blocks.append(Charts([windows], f"Windows of the patches in the pixels of their scenes, in one scale.{more}"))
+        caption = "Windows of the patches in the pixels of their scenes, all in one scale; darker where they overlap."
+        blocks.append(Charts([windows], f"{caption} Of many scenes only the first are shown."))
     note = _map_note(outlines)
     return Section(title, [*blocks, *([Text(note)] if note else [])] or [Text("The set does not say this.")])
 

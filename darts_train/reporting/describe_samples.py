@@ -39,11 +39,15 @@ def sheet(data: TrainData, positive_pixels: np.ndarray) -> Pictures:
         row = data.metadata.loc[index]
         share = int(positive_pixels[index]) / max(y.size, 1)
         picture = side_by_side(bands, visible, y, data.config.ignore_index)
-        title = f"{row['sample_id']}, {row['region']}, patch {index}: {share:.1%} positive"
+        place = "" if row["region"] in row["sample_id"] else f", {row['region']}"
+        title = f"{index}: {row['sample_id']}{place}, {share:.1%} positive"
         pictures.append(Picture(title, png(picture), f"patch {index} and its labels"))
     shown = ", ".join(names[i] for i in channels)
     legend = [(name, hex_colour(class_colour(k))) for k, name in enumerate(data.config.classes) if k]
-    caption = f"Left {shown}, stretched from the 2nd to the 98th percentile of each patch; right its labels."
+    caption = (
+        f"Left {shown}, stretched from the 2nd to the 98th percentile of each patch; right its labels. "
+        "The number is that of the patch."
+    )
     return Pictures(pictures, [*legend, ("ignored (hatched)", hex_colour(HATCH_LIGHT))], caption, wide=True)
 
 

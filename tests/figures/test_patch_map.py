@@ -84,9 +84,10 @@ def test_windows_of_scenes_are_in_one_scale():
         Scene("small", np.array([[0, 0]]), ["blue"]),
     ]
     svg = scene_windows(scenes, [("positive", "red")], 96, "t")
-    sizes = re.findall(r'width="([\d.]+)" height="([\d.]+)" fill="(?:red|blue)"', svg)
+    sizes = re.findall(r"h([\d.]+)v([\d.]+)h-", svg)
     assert len(sizes) == 4
     assert len(set(sizes)) == 1
+    assert (svg.count('<g fill="red"'), svg.count('<g fill="blue"')) == (1, 1)
     assert {"large", "small", "positive"} <= set(text_of(svg))
 
 

@@ -19,6 +19,7 @@ from darts_train.cli.main import main
 from darts_train.dataset.splits import SplitIndices
 from darts_train.options.learning import Split
 from darts_train.options.preprocessing import Describe, Inspect, Output, Parallel, Patches, Raster
+from darts_train.reporting import describe_map
 from darts_train.reporting.describe import describe_train_data
 from darts_train.reporting.describe_map import around_the_antimeridian, by_part, by_positive, by_region, read_outlines
 from darts_train.reporting.describe_samples import choose
@@ -223,8 +224,9 @@ def test_outlines_that_do_not_cross_keep_their_numbers():
 
 def test_what_is_no_outline_is_left_out():
     square = shapely.to_wkb(shapely.box(5e5, 7e6, 5.1e5, 7.1e6))
-    found = read_outlines(pd.DataFrame({"geometry": [None, square, b"no wkb", shapely.to_wkb(shapely.Point(1, 2))]}))
-    assert found.patch.tolist() == [1]
+    point, holed = shapely.to_wkb(shapely.Point(1, 2)), shapely.to_wkb(shapely.Polygon([(0, 0), (1, np.nan), (1, 1)]))
+    found = read_outlines(pd.DataFrame({"geometry": [None, square, b"no wkb", point, holed, 7, ""]}))
+    assert (found.patch.tolist(), found.unknown) == ([1], 6)
     assert found.degrees is False
     assert read_outlines(pd.DataFrame({"geometry": [None, b"no wkb"]})) is None
     assert read_outlines(pd.DataFrame({"x": [1]})) is None
@@ -241,6 +243,17 @@ def test_every_patch_has_a_colour():
     assert parts.kinds.tolist() == [0, 0, 1, 2, -1]
     same = by_part(3, SplitIndices(np.arange(3), np.arange(3), np.arange(3)))
     assert same.kinds.tolist() == [0, 0, 0]
+
+
+def test_windows_of_many_patches_are_cut_off(monkeypatch):
+    monkeypatch.setattr(describe_map, "LIMIT", 15)
+    rows = pd.DataFrame({"sample_id": [f"s{i // 10}" for i in range(40)], "region": "a", "x": 0, "y": 0})
+    svg = describe_map.draw_windows(rows, 8, by_region(rows), "t")
+    assert ">s0<" in svg
+    assert ">s1<" in svg
+    assert ">s2<" not in svg
+    assert svg.count("<path") == 20
+    assert describe_map.draw_windows(rows.drop(columns="x"), 8, by_region(rows), "t") is None
 
 
 def test_samples_are_half_positive_and_of_all_scenes():
