@@ -147,7 +147,8 @@ def draw_windows(metadata: pd.DataFrame, patch_size: int, colouring: Colouring, 
 
 def _geometries(values: NDArray[np.object_]) -> NDArray[np.object_]:
     texts = np.array([value if isinstance(value, bytes | str) else None for value in values], object)
-    return np.asarray(shapely.from_wkb(texts, on_invalid="ignore"), object)
+    with np.errstate(invalid="ignore"):  # NaN in a coordinate
+        return np.asarray(shapely.from_wkb(texts, on_invalid="ignore"), object)
 
 
 def _unbroken(ring: NDArray[np.float64]) -> NDArray[np.float64]:
