@@ -16,7 +16,7 @@ _PUBLIC = {
     "download_arcticdem": "scenes.download_arcticdem",
     "download_tcvis": "scenes.download_tcvis",
     "validate_train_data": "dataset.checks",
-    "describe_train_data": "dataset.describe",
+    "describe_train_data": "reporting.describe",
     "train_smp": "experiments.run",
     "test_smp": "experiments.run",
     "cross_validation_smp": "experiments.cross_validation",

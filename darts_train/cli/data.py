@@ -1,10 +1,14 @@
 """Commands around train data: make them, check them, look at them."""
 
+import dataclasses
+
 from darts_train.base.errors import UserError
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
+from darts_train.options.learning import Split
 from darts_train.options.preprocessing import (
+    Describe,
     Inspect,
     Labelling,
     Output,
@@ -98,11 +102,16 @@ def validate_train_data(inspect: Inspect) -> None:
 
 
 @command(app, "Train data")
-def describe_train_data(inspect: Inspect) -> None:
-    """Show bands, classes, regions."""
-    from darts_train.dataset.describe import describe_train_data as run
+def describe_train_data(inspect: Inspect, describe: Describe, split: Split, typed: frozenset[str]) -> None:
+    """Show bands, classes, regions, splits.
 
-    description = run(inspect=inspect)
+    Tables, JSON, and with --page a page with histograms, a map and sample patches.
+    The splits are those of the options below, or of the configuration file.
+    """
+    from darts_train.reporting.describe import describe_train_data as run
+
+    asked = any(field.name in typed for field in dataclasses.fields(split))
+    description = run(inspect=inspect, describe=describe, split=split, strict=asked)
     if inspect.json:
         show_json(description)
     else:

@@ -4,7 +4,8 @@
     def train_smp(data: Data, training: Training) -> None: ...
 
 gets one option for each field of `Data` and `Training`, a `--config-file` whose values are defaults, and logging.
-A command that has a parameter `config_file` is also told which file was read.
+A command that has a parameter `config_file` is also told which file was read; one that has a parameter `typed`, the
+names of the options that stood on the command line.
 """
 
 import dataclasses
@@ -50,6 +51,8 @@ def command(app: typer.Typer, panel: str, defaults: dict[str, Any] | None = None
             arguments = {key: _build(group, values) for key, group in groups.items()}
             if "config_file" in hints:
                 arguments["config_file"] = common["config_file"]
+            if "typed" in hints:
+                arguments["typed"] = frozenset(n for n in values if _is_typed(typer_context, n))
             body(**arguments)
 
         parameters = [_context(), *_common(), *(_parameter(option) for option in COMMANDS[name])]
@@ -60,6 +63,11 @@ def command(app: typer.Typer, panel: str, defaults: dict[str, Any] | None = None
         return body
 
     return register
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _build(group: type[Any], values: dict[str, Any]) -> Any:

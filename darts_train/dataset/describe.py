@@ -1,32 +1,42 @@
-"""What is in a train data directory: counts, regions, bands and classes, as a table and as JSON."""
+"""What is in a train data directory: bands, classes, regions, scenes, dates, and the splits it would give.
+
+Patches are read once, one at a time; what is kept is the count of every code of every band and two numbers per patch.
+"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from darts_train.base.errors import UserError
+from darts_train.base.files import require_directory
 from darts_train.base.progress import track
+from darts_train.dataset import layout
+from darts_train.dataset.describe_bands import PERCENTS, BandCounts, BandProfile
+from darts_train.dataset.describe_splits import SplitPreview, preview_splits
+from darts_train.dataset.describe_tables import Distinct, RegionCount, SceneCount, count_regions, count_scenes, distinct
+from darts_train.dataset.metadata import read_metadata
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.statistics import BandStatistics, RunningMoments, add_patch, finish
-from darts_train.options.preprocessing import Inspect
+from darts_train.dataset.set_config import SetConfig
+from darts_train.dataset.statistics import BandStatistics
+from darts_train.dataset.store import check_arrays, open_arrays
+from darts_train.options.learning import Split
 from darts_train.raster.band import Band
 
-_WIDTH = 80
-
 
 @dataclass(frozen=True)
-class RegionCount:
-    """Patches of one region: with a foreground pixel, and without."""
+class ClassCount:
+    """One class: its pixels, their share of all labelled pixels (0 where there is none), patches that have it."""
 
-    region: str
-    positive: int
-    empty: int
+    name: str
+    pixels: int
+    share: float
+    patches: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Description:
     """What a set holds.
 
@@ -36,11 +46,18 @@ class Description:
         patches: number of patches.
         patch_size: side of a patch, pixels.
         scenes: number of scenes that gave patches.
+        positive: number of patches with a foreground pixel.
         regions: patches per region, alphabetical.
         bands: encodings.
-        statistics: of each band, over all patches.
-        class_shares: share of the labelled pixels per class, by name; all 0 where none is labelled.
-        ignored_share: share of all pixels that count nowhere.
+        profiles: of each band, over all patches.
+        classes: pixels and patches per class, in the order of their indices.
+        ignored_share: share of all pixels that count nowhere; 0 where there are none.
+        scene_count: scenes done and left out; None where the set does not say.
+        groups: of patches.
+        dates: of acquisition.
+        splits: what the configuration would make of it.
+        positive_pixels: foreground pixels of each patch, int64 [n].
+        page: the page that was written, if any.
     """
 
     directory: Path
@@ -48,102 +65,168 @@ class Description:
     patches: int
     patch_size: int
     scenes: int
+    positive: int
     regions: tuple[RegionCount, ...]
     bands: tuple[Band, ...]
-    statistics: tuple[BandStatistics, ...]
-    class_shares: dict[str, float]
+    profiles: tuple[BandProfile, ...]
+    classes: tuple[ClassCount, ...]
     ignored_share: float
+    scene_count: SceneCount | None
+    groups: Distinct
+    dates: Distinct
+    splits: SplitPreview
+    positive_pixels: np.ndarray = field(repr=False)
+    page: Path | None = None
+
+    @property
+    def statistics(self) -> tuple[BandStatistics, ...]:
+        """Count, range, mean and spread of each band."""
+        return tuple(profile.statistics for profile in self.profiles)
+
+    @property
+    def class_shares(self) -> dict[str, float]:
+        """Share of the labelled pixels per class, by name."""
+        return {each.name: each.share for each in self.classes}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; NaN becomes None."""
-        bands = [
-            asdict(band) | asdict(stats) | {"nodata_share": stats.nodata_share}
-            for band, stats in zip(self.bands, self.statistics, strict=True)
-        ]
         return {
             "directory": str(self.directory),
             "data_hash": self.data_hash,
             "patches": self.patches,
             "patch_size": self.patch_size,
             "scenes": self.scenes,
-            "regions": [asdict(region) for region in self.regions],
-            "bands": [{key: _none_for_nan(value) for key, value in band.items()} for band in bands],
+            "positive": self.positive,
+            "regions": [_plain_region(region) for region in self.regions],
+            "bands": [_plain_band(*pair) for pair in zip(self.bands, self.profiles, strict=True)],
             "classes": self.class_shares,
+            "class_pixels": {each.name: each.pixels for each in self.classes},
+            "class_patches": {each.name: each.patches for each in self.classes},
             "ignored_share": self.ignored_share,
+            "scene_table": None if self.scene_count is None else _plain_scenes(self.scene_count),
+            "groups": asdict(self.groups),
+            "dates": asdict(self.dates),
+            "splits": _plain_splits(self.splits),
+            "page": None if self.page is None else str(self.page),
         }
 
     def summary(self) -> str:
         """Tables for the terminal, at most 80 columns wide."""
-        size = f"{self.patch_size} x {self.patch_size}"
-        lines = [
-            str(self.directory),
-            f"{self.patches} patches of {size} pixels from {self.scenes} scenes, data hash {self.data_hash[:16]}",
-            "",
-            *_table(("region", "positive", "empty"), [(r.region, r.positive, r.empty) for r in self.regions]),
-            "",
-            *_table(
-                ("band", "scale", "offset", "least", "mean", "std", "greatest", "no data"),
-                [_band_line(band, stats) for band, stats in zip(self.bands, self.statistics, strict=True)],
-            ),
-            "",
-            *_table(("class", "pixels"), [(name, f"{share:.2%}") for name, share in self.class_shares.items()]),
-            f"{self.ignored_share:.2%} of all pixels are ignored",
-        ]
-        return "\n".join(lines)
+        from darts_train.dataset.describe_text import summary_lines
+
+        return "\n".join(summary_lines(self))
 
 
-def describe_train_data(inspect: Inspect) -> Description:
-    """Read a whole set once and say what is in it. Raises UserError where it is no set, or damaged."""
-    data = TrainData.open(inspect.train_data_dir)
-    moments, values = RunningMoments(len(data.bands)), np.zeros(256, np.int64)
+def describe_set(data: TrainData, split: Split, strict: bool) -> Description:
+    """Read a whole set once and say what is in it.
+
+    Args:
+        data: the opened set, all bands; it may be without patches (`open_or_empty`).
+        split: the configuration whose splits are shown.
+        strict: a configuration that cannot be made raises UserError; else the description says so.
+
+    Raises:
+        UserError: a patch is missing or damaged.
+    """
+    splits = preview_splits(data.metadata, data.config.patch_size, split, strict)  # first: it may refuse, at no cost
+    bands, labels = BandCounts(data), _LabelCounts(data)
     for index in track(range(len(data)), "describe", len(data)):
         x, y = data.read(index)
-        add_patch(moments, x)
-        values += np.bincount(y.ravel(), minlength=256)
-    counts = values[: len(data.config.classes)]
-    labelled = max(int(counts.sum()), 1)
+        bands.add(x)
+        labels.add(index, y)
     return Description(
         directory=data.root,
         data_hash=data.data_hash,
         patches=len(data),
         patch_size=data.config.patch_size,
         scenes=int(data.metadata["sample_id"].nunique()),
-        regions=_regions(data),
+        positive=int((~data.metadata["empty"]).sum()),
+        regions=count_regions(data.metadata, labels.positive, labels.labelled),
         bands=data.bands,
-        statistics=finish(moments, data),
-        class_shares={name: int(n) / labelled for name, n in zip(data.config.classes, counts, strict=True)},
-        ignored_share=int(values[data.config.ignore_index]) / int(values.sum()),
+        profiles=bands.profiles(),
+        classes=labels.classes(),
+        ignored_share=labels.ignored_share,
+        scene_count=count_scenes(data),
+        groups=distinct(data.metadata, "group"),
+        dates=distinct(data.metadata, "date"),
+        splits=splits,
+        positive_pixels=labels.positive,
     )
 
 
-def _regions(data: TrainData) -> tuple[RegionCount, ...]:
-    grouped = data.metadata.groupby("region", sort=True)["empty"].agg(["sum", "count"])
-    return tuple(
-        RegionCount(str(name), positive=int(count - empty), empty=int(empty))
-        for name, empty, count in grouped.itertuples()
-    )
+def open_or_empty(root: Path) -> TrainData:
+    """Open a set, also one without patches: why its scenes gave none is worth a look. Raises as `TrainData.open`."""
+    try:
+        return TrainData.open(root)
+    except UserError:
+        require_directory(root, "--train-data-dir")
+        if not all((root / name).exists() for name in (layout.CONFIG, layout.DATA, layout.METADATA)):
+            raise
+        metadata = read_metadata(root / layout.METADATA)
+        if len(metadata):
+            raise
+        config, arrays = SetConfig.read(root / layout.CONFIG), open_arrays(root)
+        check_arrays(root, config, *arrays)
+        return TrainData(root, config, metadata, arrays, tuple(range(len(config.bands))))
 
 
-def _band_line(band: Band, stats: BandStatistics) -> tuple[str, ...]:
-    numbers = (band.scale, band.offset, stats.minimum, stats.mean, stats.std, stats.maximum)
-    return (band.name, *("-" if math.isnan(v) else f"{v:.4g}" for v in numbers), f"{stats.nodata_share:.2%}")
+class _LabelCounts:
+    """What y says, gathered patch by patch."""
 
+    def __init__(self, data: TrainData) -> None:
+        self._names = data.config.classes
+        self._ignore = data.config.ignore_index
+        self._pixels = np.zeros(256, np.int64)
+        self._patches = np.zeros(256, np.int64)
+        self.positive = np.zeros(len(data), np.int64)
+        self.labelled = np.zeros(len(data), np.int64)
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Columns as wide as their longest item, the first one cut where a line would pass 80; numbers to the right."""
-    cells = [[str(item) for item in row] for row in [heads, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
-    widths[0] = min(widths[0], _WIDTH - sum(widths[1:]) - 2 * (len(heads) - 1))
-    return [
-        "  ".join(
-            [_cut(row[0], widths[0]).ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+    def add(self, index: int, y: np.ndarray) -> None:
+        counts = np.bincount(y.ravel(), minlength=256)
+        self._pixels += counts
+        self._patches += counts > 0
+        self.labelled[index] = counts[: len(self._names)].sum()
+        self.positive[index] = counts[1 : len(self._names)].sum()
+
+    def classes(self) -> tuple[ClassCount, ...]:
+        labelled = max(int(self.labelled.sum()), 1)
+        return tuple(
+            ClassCount(name, int(self._pixels[k]), int(self._pixels[k]) / labelled, int(self._patches[k]))
+            for k, name in enumerate(self._names)
         )
-        for row in cells
-    ]
+
+    @property
+    def ignored_share(self) -> float:
+        return int(self._pixels[self._ignore]) / max(int(self._pixels.sum()), 1)
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _plain_region(region: RegionCount) -> dict[str, Any]:
+    return asdict(region) | {"patches": region.patches, "positive_share": region.positive_share}
+
+
+def _plain_band(band: Band, profile: BandProfile) -> dict[str, Any]:
+    stats, histogram = profile.statistics, profile.histogram
+    quantiles = {f"p{percent:02d}": value for percent, value in zip(PERCENTS, profile.quantiles, strict=True)}
+    row = asdict(band) | asdict(stats) | {"nodata_share": stats.nodata_share} | quantiles
+    plain = {"low": _none_for_nan(histogram.low), "high": _none_for_nan(histogram.high), "counts": histogram.counts}
+    return {key: _none_for_nan(value) for key, value in row.items()} | {"histogram": plain}
+
+
+def _plain_scenes(scenes: SceneCount) -> dict[str, Any]:
+    return {
+        "done": scenes.done,
+        "without_patches": scenes.without_patches,
+        "left_out": [{"scene_id": scene, "reason": reason} for scene, reason in scenes.left_out],
+    }
+
+
+def _plain_splits(splits: SplitPreview) -> dict[str, Any]:
+    return {
+        "options": asdict(splits.split),
+        "impossible": splits.impossible or None,
+        "warnings": list(splits.warnings),
+        "folds": [asdict(fold) for fold in splits.folds],
+    }
 
 
 def _none_for_nan(value: Any) -> Any:

@@ -127,3 +127,10 @@ class Inspect(OptionGroup):
 
     train_data_dir: Path = option("Train data directory.")
     json: bool = option("Print JSON.", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Describe(OptionGroup):
+    """What else is made of the description."""
+
+    page: Path | None = option("HTML page to write, outside the train data directory; none: no page.", None)

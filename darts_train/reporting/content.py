@@ -24,11 +24,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Charts:
-    """SVG charts side by side, made by `figures.charts` (their text is escaped there)."""
+    """SVG charts side by side, made by `figures` (their text is escaped there); `legend` as in `Pictures`."""
 
     kind: ClassVar[str] = "charts"
     svgs: Sequence[str]
     caption: str = ""
+    legend: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,29 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of equal size side by side, with a legend of (name, `#rrggbb`)."""
+    """Pictures of equal size side by side, with a legend of (name, colour as CSS has it); `wide`: fewer in a row."""
 
     kind: ClassVar[str] = "pictures"
     pictures: Sequence[Picture]
     legend: Sequence[tuple[str, str]] = ()
     caption: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A small SVG in a cell of a table, made by `figures`."""
+
+    svg: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; `numeric` columns are right-aligned, row `marked` stands out."""
+    """Cells as text or drawings; `numeric` columns are right-aligned, row `marked` stands out."""
 
     kind: ClassVar[str] = "table"
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Drawing]]
     numeric: frozenset[int] = frozenset()
     marked: int | None = None
     caption: str = ""

@@ -3,15 +3,15 @@ import json
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.dataset.describe import describe_train_data
+from darts_train.dataset.describe import describe_set, open_or_empty
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.writer import TrainDataWriter
-from darts_train.options.preprocessing import Inspect
+from darts_train.options.learning import Split
 from tests.support.sets import make_config, make_old_set, make_set, make_tile
 
 
 def describe(root):
-    return describe_train_data(Inspect(train_data_dir=root))
+    return describe_set(open_or_empty(root), Split(), strict=False)
 
 
 def test_the_counts_are_those_of_the_set(tmp_path):

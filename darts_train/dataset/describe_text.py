@@ -1,0 +1,167 @@
+"""A description as plain tables, at most 80 columns wide."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from darts_train.dataset.describe import Description
+from darts_train.dataset.describe_bands import PERCENTS, BandProfile
+from darts_train.dataset.describe_splits import FoldCount, SplitPreview
+from darts_train.dataset.describe_tables import Distinct, RegionCount, SceneCount
+
+WIDTH = 80
+REGIONS = 20  # regions with a line of their own
+BAND_HEADS = ("band", "least", *(f"{percent} %" for percent in PERCENTS), "greatest", "mean", "std", "no data")
+SHORTEST_NAME = 8
+REASONS = 10  # scenes that were left out, with their reason
+
+
+def summary_lines(found: Description) -> Iterator[str]:
+    """The lines of the summary."""
+    size = f"{found.patch_size} x {found.patch_size}"
+    yield str(found.directory)
+    patches, scenes = counted(found.patches, "patch", "patches"), counted(found.scenes, "scene")
+    yield f"{patches} of {size} pixels from {scenes}, data hash {found.data_hash[:16]}"
+    yield from scene_lines(found.scene_count)
+    yield from wrap(f"dates: {distinct_words(found.dates)}; groups: {distinct_words(found.groups, span=False)}")
+    yield ""
+    if found.regions:
+        rows = [(r.region, r.patches, r.positive, f"{r.positive_share:.2%}") for r in top_regions(found.regions)]
+        yield from table(("region", "patches", "with positives", "positive pixels"), rows)
+        yield ""
+    yield from band_table(found.profiles)
+    yield ""
+    yield from table(
+        ("class", "patches", "pixels"), [(each.name, each.patches, f"{each.share:.2%}") for each in found.classes]
+    )
+    yield f"{found.ignored_share:.2%} of all pixels are ignored"
+    yield ""
+    yield from split_lines(found.splits)
+    if found.page is not None:
+        yield f"page: {found.page}"
+
+
+def top_regions(regions: Sequence[RegionCount], limit: int = REGIONS) -> list[RegionCount]:
+    """The largest regions, largest first where some are left out; these are summed up in a last row."""
+    if len(regions) <= limit:
+        return list(regions)
+    ordered = sorted(regions, key=lambda region: (-region.patches, region.region))
+    rest = ordered[limit:]
+    names = ("positive", "empty", "positive_pixels", "labelled_pixels")
+    others = RegionCount(f"{len(rest)} others", *(sum(getattr(region, name) for region in rest) for name in names))
+    return [*ordered[:limit], others]
+
+
+def scene_lines(scenes: SceneCount | None) -> Iterator[str]:
+    """What became of the scenes, and why some were left out."""
+    if scenes is None:
+        return
+    none = f" ({scenes.without_patches} of them gave no patch)" if scenes.without_patches else ""
+    yield f"{counted(scenes.done, 'scene')} done{none}, {len(scenes.left_out)} left out"
+    for scene, reason in scenes.left_out[:REASONS]:
+        yield cut(f"  {cut(scene, 30)}: {' '.join(reason.split())}", WIDTH)
+    if len(scenes.left_out) > REASONS:
+        yield f"  and {len(scenes.left_out) - REASONS} more (scenes.parquet)"
+
+
+def distinct_words(found: Distinct, span: bool = True) -> str:
+    """A column in a few words: `12, 2020-06-01 to 2021-08-30, 3 patches without`."""
+    if not found.values:
+        return "none"
+    ends = f", {found.first} to {found.last}" if span and found.values > 1 else f", {found.first}" if span else ""
+    without = f", {counted(found.without, 'patch', 'patches')} without" if found.without else ""
+    return f"{found.values}{ends}{without}"
+
+
+def band_table(profiles: Sequence[BandProfile]) -> list[str]:
+    """Bands with four digits, fewer where numbers are so small or large that the names would be squeezed out."""
+    for digits in (4, 3, 2):
+        rows = [band_cells(profile, digits) for profile in profiles]
+        beside = sum(max(len(row[i]) for row in [BAND_HEADS, *rows]) + 2 for i in range(1, len(BAND_HEADS)))
+        if beside <= WIDTH - SHORTEST_NAME:
+            break
+    return table(BAND_HEADS, rows)
+
+
+def band_cells(profile: BandProfile, digits: int) -> tuple[str, ...]:
+    """Name, least, quantiles, greatest, mean, spread and share without data; a dash where nothing is valid."""
+    stats = profile.statistics
+    numbers = (stats.minimum, *profile.quantiles, stats.maximum, stats.mean, stats.std)
+    return (stats.name, *(figure(number, digits) for number in numbers), f"{stats.nodata_share:.1%}")
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """A number in so many digits, without the dust of arithmetic around zero; a dash for NaN."""
+    return "-" if math.isnan(value) else "0" if abs(value) < 1e-12 else f"{value:.{digits}g}"
+
+
+def split_lines(splits: SplitPreview) -> Iterator[str]:
+    """The folds as a table, the test part once."""
+    yield from wrap(f"splits: {splits.words}")
+    if splits.impossible:
+        yield from wrap(f"cannot be made: {splits.impossible}")
+        return
+    heads = ("fold", "train", "positive", "regions", "validate", "positive", "regions", "share pixels")
+    yield from table(heads, [fold_cells(fold) for fold in splits.folds])
+    if splits.split.fold_method and splits.split.total_folds > len(splits.folds):
+        yield f"(the first {len(splits.folds)} of {splits.split.total_folds} folds)"
+    yield from wrap(words_of_test(splits))
+    for line in splits.warnings:
+        yield from wrap(line)
+
+
+def fold_cells(fold: FoldCount) -> tuple[str, ...]:
+    """One row: sizes, positives and regions of both parts, validation patches that share pixels with training."""
+    parts = [
+        cell
+        for part in (fold.train, fold.val)
+        for cell in (str(part.patches), percent_of(part.positive, part.patches), str(len(part.regions)))
+    ]
+    return (str(fold.fold), *parts, "unknown" if fold.val_leak is None else str(fold.val_leak))
+
+
+def words_of_test(splits: SplitPreview) -> str:
+    """The test part in a sentence."""
+    if not splits.split.data_split_method:
+        return "test: the same patches that train and validate"
+    fold = splits.folds[0]
+    leak = "an unknown number" if fold.test_leak is None else "none" if not fold.test_leak else str(fold.test_leak)
+    patches, share = counted(fold.test.patches, "patch", "patches"), percent_of(fold.test.positive, fold.test.patches)
+    return (
+        f"test: {patches}, {share} with positives, "
+        f"{counted(len(fold.test.regions), 'region')}; {leak} of them share pixels with the others"
+    )
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 patch`, `1,200 scenes`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def percent_of(count: int, total: int) -> str:
+    """A share in whole percent; a dash where there is nothing to share."""
+    return f"{count / total:.0%}" if total else "-"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Columns as wide as their longest item, the first one cut where a line would pass 80; numbers to the right."""
+    cells = [[str(item) for item in row] for row in [heads, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(heads) - 1)))
+    return [
+        "  ".join(
+            [cut(row[0], widths[0]).ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    ]
+
+
+def wrap(text: str) -> list[str]:
+    """Lines of at most 80 columns; those after the first are indented."""
+    import textwrap
+
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
+
+
+def cut(text: str, width: int) -> str:
+    """The text, its end replaced by an ellipsis where it is longer than `width`."""
+    return text if len(text) <= width else text[: width - 1] + "…"

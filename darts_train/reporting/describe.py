@@ -1,0 +1,65 @@
+"""What is in a train data directory, as tables for the terminal, as JSON, and as a page."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from darts_train.base.errors import UserError
+from darts_train.base.files import require_writable
+from darts_train.dataset.describe import Description, describe_set, open_or_empty
+from darts_train.options.learning import Split
+from darts_train.options.preprocessing import Describe, Inspect
+
+SUFFIXES = (".html", ".htm")
+
+
+def describe_train_data(
+    inspect: Inspect, describe: Describe | None = None, split: Split | None = None, *, strict: bool | None = None
+) -> Description:
+    """Read a whole set once and say what is in it: bands, classes, regions, scenes, and the splits it would give.
+
+    The train data directory is not changed.
+
+    Args:
+        inspect: the set. It may be without patches.
+        describe: what else is written; None: nothing.
+        split: the configuration whose splits are shown; None: that of the defaults.
+        strict: whether a configuration that cannot be made is an error, or said in the description; None: an error
+            where `split` is given.
+
+    Returns:
+        The description; `summary()` is the tables, `to_dict()` the JSON. An unknown number is NaN.
+
+    Raises:
+        UserError: it is no set, or damaged; the page cannot be written where it is wanted; strict, and the
+            configuration cannot be made.
+    """
+    wanted = (describe or Describe()).page
+    if wanted is not None:
+        _check_page(wanted, inspect.train_data_dir)
+    data = open_or_empty(inspect.train_data_dir)
+    found = describe_set(data, split or Split(), split is not None if strict is None else strict)
+    if wanted is None:
+        return found
+    # only now: drawing libraries and templates take a second to be imported
+    from darts_train.reporting.describe_page import page
+    from darts_train.reporting.page import write_page
+
+    found = dataclasses.replace(found, page=wanted)
+    content = page(data, found)
+    try:
+        write_page(wanted, content)
+    except OSError as error:
+        raise UserError(f"--page: {wanted} cannot be written: {error.strerror}.") from None
+    return found
+
+
+def _check_page(path: Path, root: Path) -> None:
+    """Refuse, before anything is read, a page that would change the set or replace something that is no page."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--page: {path} must end in .html.")
+    if path.is_dir():
+        raise UserError(f"--page: {path} is a directory; name a file in it.")
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        raise UserError(f"--page: {path} lies in the train data directory, which stays as it is; choose another place.")
+    require_writable(path.parent, "--page")

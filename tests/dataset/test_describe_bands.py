@@ -1,0 +1,89 @@
+"""Counted codes say what all pixels say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darts_train.dataset.describe_bands import BINS, PERCENTS, BandCounts, code_percentile
+from darts_train.dataset.reader import TrainData
+from darts_train.dataset.statistics import band_statistics
+from darts_train.raster.band import NODATA
+from darts_train.raster.encoding import decode
+from tests.support.sets import make_old_set, make_set
+
+codes = st.one_of(
+    st.lists(st.integers(0, NODATA - 1), min_size=1, max_size=400), st.lists(st.integers(0, 3), min_size=1, max_size=40)
+)
+
+
+@given(codes, st.integers(0, 100))
+@settings(max_examples=200, deadline=None)
+def test_a_percentile_is_that_of_numpy(values, percent):
+    counts = np.bincount(values, minlength=NODATA)
+    assert code_percentile(counts, percent) == pytest.approx(np.percentile(values, percent), rel=1e-12, abs=1e-9)
+
+
+def test_without_a_value_there_is_no_percentile():
+    assert math.isnan(code_percentile(np.zeros(NODATA, np.int64), 50))
+
+
+def profiles(data):
+    counts = BandCounts(data)
+    for index in range(len(data)):
+        counts.add(data.read(index)[0])
+    return counts.profiles()
+
+
+def test_profiles_of_a_set_are_those_of_its_pixels(tmp_path):
+    make_set(tmp_path, patches=7, size=16, nodata=True)
+    data = TrainData.open(tmp_path)
+    x = data.read_many(range(7))[0]
+    pixels = np.stack([decode(patch, data.bands) for patch in x]).astype(np.float64)
+    for channel, (found, other) in enumerate(zip(profiles(data), band_statistics(data), strict=True)):
+        known = pixels[:, channel][np.isfinite(pixels[:, channel])]
+        assert found.quantiles == pytest.approx(tuple(np.percentile(known, PERCENTS)), abs=1e-7)
+        mine, theirs = found.statistics, other
+        assert (mine.name, mine.valid, mine.total) == (theirs.name, theirs.valid, theirs.total)
+        assert (mine.mean, mine.std) == pytest.approx((theirs.mean, theirs.std), rel=1e-9)
+        assert (mine.minimum, mine.maximum) == pytest.approx((theirs.minimum, theirs.maximum))
+        inside = (known >= found.histogram.low) & (known <= found.histogram.high)
+        assert sum(found.histogram.counts) == inside.sum()
+        assert inside.mean() > 0.97
+        assert 1 < len(found.histogram.counts) <= BINS
+
+
+def test_profiles_of_an_older_set_are_as_good_as_its_grid(tmp_path):
+    data = TrainData.open(make_old_set(tmp_path / "set", patches=5, size=16))
+    x = data.read_many(range(5))[0]
+    for channel, found in enumerate(profiles(data)):
+        known = x[:, channel][np.isfinite(x[:, channel])]
+        assert found.quantiles == pytest.approx(tuple(np.percentile(known, PERCENTS)), abs=1e-5)
+        assert found.statistics.minimum == known.min()
+        assert found.statistics.nodata_share == pytest.approx(1 / 16)
+
+
+@given(st.integers(0, NODATA - 1), st.integers(0, NODATA - 1))
+@settings(max_examples=30, deadline=None)
+def test_the_bins_hold_whole_codes_and_lose_none(tmp_path_factory, low, high):
+    data = opened(tmp_path_factory)
+    counts = BandCounts(data)
+    counts.add(np.array([low, low, high, high], np.uint16).reshape(1, 2, 2).repeat(3, axis=0))
+    histogram = counts.profiles()[0].histogram
+    assert sum(histogram.counts) == 4
+    assert {c for c in histogram.counts if c} <= {2, 4}
+    steps = (histogram.high - histogram.low) / data.bands[0].scale / len(histogram.counts)
+    assert steps == pytest.approx(round(steps), abs=1e-6)
+
+
+_cache = []
+
+
+def opened(factory):
+    if not _cache:
+        root = factory.mktemp("set")
+        make_set(root, patches=4, size=8)
+        _cache.append(TrainData.open(root))
+    return _cache[0]
