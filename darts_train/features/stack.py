@@ -66,10 +66,13 @@ class FeatureStack:
         steps, computed = ground(scene.grid, scene.source), self._terrain_of(scene)
         if "relative_elevation" in computed:
             check_ring(pixel_radii(self.outer_radius, steps), pixel_radii(self.inner_radius, steps))
-        if "hillshade" in computed and scene.sun is None:
-            _log.warning(
-                "%s: the sun's place is unknown; azimuth %g, elevation %g degrees taken", scene.source, *DEFAULT_SUN
-            )
+
+    def warn_of_sun(self, scenes: Sequence[Scene]) -> None:
+        """Say in one line in which scenes hillshade is computed with the usual place of the sun."""
+        dark = [scene.scene_id for scene in scenes if scene.sun is None and "hillshade" in self._terrain_of(scene)]
+        if dark:
+            usual = "the sun's place is unknown; azimuth %g, elevation %g degrees taken"
+            _log.warning(f"%s: {usual}", listing(dark, 3), *DEFAULT_SUN)
 
     def halo(self, scene: Scene) -> int:
         """Pixels beyond a window that are looked at for it; 0 where all bands are read or computed in place."""

@@ -41,6 +41,7 @@ def open_scenes(options: Predict, model: MapModel, stack: FeatureStack) -> list[
                 "their maps would be one."
             )
         stack.bands_for(scene)
+        stack.warn_of_sun([scene])
         scenes[scene.scene_id] = scene
     return list(scenes.values())
 

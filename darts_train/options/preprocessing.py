@@ -27,7 +27,9 @@ class Output(OptionGroup):
 class Parallel(OptionGroup):
     """Who does the work; the result is the same, byte for byte."""
 
-    workers: int | None = option("Processes; none: one per core, fewer where there is little to do.", None, low=1)
+    workers: int | None = option(
+        "Processes; none: one per core, fewer where there is little to do.", None, low=1, high=1024
+    )
     scheduler: str | None = option("Dask scheduler, tcp://HOST:PORT, whose workers see the same files.", None)
 
 
@@ -35,7 +37,7 @@ class Parallel(OptionGroup):
 class Patches(OptionGroup):
     """How scenes are cut."""
 
-    patch_size: int = option("Side of a patch, pixels.", 1024, low=2, aliases=("--size",))
+    patch_size: int = option("Side of a patch, pixels.", 1024, low=2, high=16384, aliases=("--size",))
     overlap: int = option("Pixels that neighbouring patches share.", 16, low=0)
     exclude_nopositive: bool = option("Drop patches without a foreground pixel.", False)
     exclude_nan: bool = option("Drop patches with any pixel without data.", True)
@@ -49,7 +51,7 @@ class Terrain(OptionGroup):
 
     arcticdem_dir: str | None = option("Elevation: a raster, a folder of tiles, a zarr cube, an https address.", None)
     tcvis_dir: str | None = option("Trends (brightness, greenness, wetness), given in the same ways.", None)
-    tpi_outer_radius: float = option("Outer radius, m.", 100.0, above=0)
+    tpi_outer_radius: float = option("Outer radius, m.", 100.0, above=0, high=10_000)
     tpi_inner_radius: float = option("Inner radius, m; 0: a disc.", 0.0, low=0)
 
 
@@ -74,7 +76,7 @@ class Planet(OptionGroup):
     labels_dir: Path = option("Label repository, or a vector file with an image_id column.")
     bands: tuple[str, ...] = option("Bands to store, in this order.", SATELLITE_BANDS)
     optical_range: str | None = option("Reflectance that becomes 0 and 1 for the network: v1, v2 or LO,HI.", None)
-    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0)
+    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0, high=1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ class Sentinel2(OptionGroup):
     labels_dir: Path | None = option("Label repository; none: a vector file in each scene's folder.", None)
     bands: tuple[str, ...] = option("Bands to store, in this order.", SATELLITE_BANDS)
     optical_range: str | None = option("Reflectance that becomes 0 and 1 for the network: v1, v2 or LO,HI.", None)
-    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0)
+    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 10, low=0, high=1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,7 @@ class Raster(OptionGroup):
     remap: str | None = option("Label value to class index: '0:0,4:1,9:-100' (-100: ignore), or a list.", None)
     class_column: str | None = option("Polygons: column whose value is a class name; none: all are class 1.", None)
     optical_range: str | None = option("Reflectance that becomes 0 and 1 for the network: v1, v2 or LO,HI.", None)
-    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 0, low=0)
+    mask_erosion_size: int = option("Radius by which the valid area is shrunk, pixels.", 0, low=0, high=1000)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,8 @@ def run(job: Job) -> PreprocessSummary:
         raise UserError(
             f"{job.output.train_data_dir} holds a set already; --append to add to it, --overwrite to replace."
         )
+    with open_executor(1, job.parallel.scheduler):
+        pass  # a cluster that does not answer is said before the directory is begun, or removed
     with TrainDataWriter.open(job.output.train_data_dir, job.config, job.output.overwrite) as writer:
         known = writer.scenes_done | {sample.scene.scene_id for sample in job.samples}
         for record in job.left_out:
@@ -127,8 +129,8 @@ class _Commits:
         """Do it all, with the processes that the job asks for."""
         count = sum(map(len, self._plans.values()))
         parallel = self._job.parallel
-        workers = parallel.workers or max(1, min(core_count(), count // _TILES_WORTH_A_PROCESS))
-        with deferred_interrupt() as check, open_executor(workers, parallel.scheduler) as executor:
+        workers = min(parallel.workers or min(core_count(), count // _TILES_WORTH_A_PROCESS), count)
+        with deferred_interrupt() as check, open_executor(max(1, workers), parallel.scheduler) as executor:
             for result in track(executor.map(make_tile, self._tasks()), "preprocess", count):
                 self._take(result)
                 check()

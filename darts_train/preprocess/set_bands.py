@@ -22,6 +22,7 @@ def set_bands(
     with every new one. Raises UserError where a scene cannot give a band, or where units or ranges contradict.
     """
     found = [stack.bands_for(scene) for scene in scenes]
+    stack.warn_of_sun(scenes)
     if earlier is not None and earlier.band_names == tuple(stack.names):
         return earlier.bands
     bands = tuple(_merged(column, scenes) for column in zip(*found, strict=True))

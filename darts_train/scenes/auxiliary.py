@@ -25,6 +25,7 @@ from darts_train.scenes.cube import ZarrCube, is_cube, is_icechunk
 DEM = ("dem",)
 TRENDS = ("tc_brightness", "tc_greenness", "tc_wetness")
 _ALSO = {"tc_brightness": "TCB_slope", "tc_greenness": "TCG_slope", "tc_wetness": "TCW_slope"}  # of Earth Engine
+_HEIGHTS = (-1000.0, 10_000.0)  # m; beyond are fill values (-9999, 32767, 3.4e38) that a file does not declare
 _WHOLE = 0.9999  # share of a scene from which on nothing is missing: outlines are polygons
 _log = logger("scenes")
 
@@ -72,11 +73,14 @@ class AuxiliaryRaster:
     def read(self, names: Sequence[str], grid: Grid) -> np.ndarray:
         """Bands as float32 [b, h, w] on a grid, by cubic convolution; NaN where the raster says nothing.
 
+        Elevation that no land has (below -1000 m, above 10000 m) is no data.
+
         Raises UserError where the grid has no place on the earth or the source cannot be read.
         """
         if grid.crs is None or grid.transform is None:
             raise UserError(f"{self.address} cannot be laid under a scene without a coordinate reference system.")
-        return warp(self.source, [self.bands[self.names.index(name)] for name in names], grid)
+        limits = _HEIGHTS if self.names == DEM else (-np.inf, np.inf)
+        return warp(self.source, [self.bands[self.names.index(name)] for name in names], grid, limits)
 
 
 def require_cover(scene_id: str, grid: Grid, rasters: Sequence[AuxiliaryRaster]) -> None:

@@ -65,15 +65,17 @@ class PixelSource(Protocol):
         ...
 
 
-def warp(source: PixelSource, bands: Sequence[int], grid: Grid) -> np.ndarray:
+def warp(
+    source: PixelSource, bands: Sequence[int], grid: Grid, limits: tuple[float, float] = (-math.inf, math.inf)
+) -> np.ndarray:
     """Bands of a source on the pixels of `grid`, float32 [b, h, w]; NaN where the source says nothing.
 
     Both grids must have a place on the earth. Where a pixel of the grid is larger than those of the source, all that it
-    covers counts (the kernel is widened by the ratio of the two at the middle of the grid). Raises UserError where the
-    source cannot be read.
+    covers counts (the kernel is widened by the ratio of the two at the middle of the grid). What the source says beyond
+    `limits` is no data. Raises UserError where the source cannot be read.
     """
     values = np.full((len(bands), grid.height, grid.width), np.nan, np.float32)
-    _fill(source, bands, grid, values)
+    _fill(source, bands, grid, limits, values)
     return values
 
 
@@ -110,14 +112,17 @@ def covered_share(source: PixelSource, grid: Grid) -> float:
     return float(shapely.union_all(boxes).intersection(outline).area / outline.area)
 
 
-def _fill(source: PixelSource, bands: Sequence[int], grid: Grid, values: np.ndarray) -> None:
+def _fill(
+    source: PixelSource, bands: Sequence[int], grid: Grid, limits: tuple[float, float], values: np.ndarray
+) -> None:
     windows = touched(source.grid, grid)
     if sum(w.width * w.height for w in windows) > _LARGEST and max(grid.width, grid.height) > _LEAST:
         for half in _halves(grid):
-            _fill(source, bands, grid.window(half), values[(slice(None), *half.slices(grid.extent))])
+            _fill(source, bands, grid.window(half), limits, values[(slice(None), *half.slices(grid.extent))])
         return
     for window in windows:
         pixels = source.read(bands, window)
+        pixels[(pixels < limits[0]) | (pixels > limits[1])] = np.nan
         if np.isnan(pixels).all():
             continue
         warped = _warp(pixels, source.grid.window(window), grid)

@@ -60,9 +60,22 @@ def _ring_polygon(ring: np.ndarray) -> Any:
     """A polygon of longitudes and latitudes; one that spans the antimeridian becomes two parts, one on each side."""
     if np.ptp(ring[:, 0]) <= 180 and np.abs(ring[:, 0]).max() <= 180:
         return shapely.Polygon(ring)
+    steps = (np.diff(ring[:, 0], append=ring[0, 0]) + 180) % 360 - 180
+    if abs(steps.sum()) > 180:
+        return _polar_cap(ring, steps)
     turned = shapely.Polygon(np.column_stack([ring[:, 0] % 360, ring[:, 1]]))
     east, west = turned.intersection(shapely.box(0, -90, 180, 90)), turned.intersection(shapely.box(180, -90, 360, 90))
     return shapely.union_all([east, translate(west, xoff=-360)])
+
+
+def _polar_cap(ring: np.ndarray, steps: np.ndarray) -> Any:
+    """A ring around a pole, whose longitudes go on by `steps` [n]: all between it and the pole, cut at 180 degrees."""
+    longitudes = ring[0, 0] + np.concatenate([[0.0], np.cumsum(steps)])
+    pole = np.copysign(90.0, ring[:, 1].mean())
+    side = [*zip(longitudes, [*ring[:, 1], ring[0, 1]], strict=True)]
+    cap = shapely.make_valid(shapely.Polygon([*side, (longitudes[-1], pole), (longitudes[0], pole)]))
+    turns = [translate(cap, xoff=turn) for turn in (-360.0, 0.0, 360.0)]
+    return shapely.union_all([shapely.box(-180, -90, 180, 90).intersection(turn) for turn in turns])
 
 
 def reproject_geometries(geometries: np.ndarray, source: str, target: str) -> np.ndarray:

@@ -66,8 +66,8 @@ def read_polygons(
     """
     frame = _read_frame(path)
     for name in (column, class_column, None if chosen is None else chosen.column):
-        if name is not None and name not in frame.columns:
-            known = [known for known in frame.columns if known != frame.geometry.name]
+        known = [known for known in frame.columns if known != frame.geometry.name]
+        if name is not None and name not in known:
             raise UserError(f"{path}: no column {name}; it has {listing(known, 12)}{nearest(name, known)}.")
     if chosen is not None and len(frame):
         frame = frame[frame[chosen.column].map(_text).isin(chosen.values)]
@@ -108,7 +108,7 @@ def _read_frame(path: Path) -> Any:
 def mend(geometries: np.ndarray, source: str) -> tuple[np.ndarray, int]:
     """Make geometries valid, in two dimensions.
 
-    A figure of eight becomes two polygons; what has no area after that becomes empty.
+    A figure of eight becomes two polygons; what has no area after that, or an infinite corner, becomes empty.
 
     Returns:
         The geometries [n], in their order, and how many were invalid. Raises UserError where one is a point or a line.
@@ -120,6 +120,8 @@ def mend(geometries: np.ndarray, source: str) -> tuple[np.ndarray, int]:
         raise UserError(
             f"{source}: {int(other.sum())} of {len(flat)} shapes are no polygons (first: {flat[other][0].geom_type})."
         )
+    coordinates, owners = shapely.get_coordinates(flat, return_index=True)
+    flat[np.unique(owners[~np.isfinite(coordinates).all(axis=1)])] = shapely.Polygon()  # GEOS mends no infinity
     invalid = ~(shapely.is_valid(flat) | shapely.is_missing(flat))
     flat[invalid] = shapely.make_valid(flat[invalid])
     for i in np.flatnonzero(shapely.get_type_id(flat) == _COLLECTION):

@@ -124,8 +124,11 @@ def open_dataset(path: Path) -> Iterator[Any]:
 
 
 def grid_of(dataset: Any) -> Grid:
-    """Size and place of an open rasterio dataset."""
+    """Size and place of an open rasterio dataset. Raises UserError where its pixels have no area."""
     placed = dataset.crs is not None or not dataset.transform.is_identity
+    area = abs(dataset.transform.determinant)
+    if placed and not 0 < area < np.inf:
+        raise UserError(f"{dataset.name}: its pixels have no area (geotransform {dataset.transform.to_gdal()}).")
     transform = tuple(float(number) for number in dataset.transform[:6]) if placed else None
     return Grid(dataset.width, dataset.height, transform, dataset.crs.to_string() if dataset.crs else None)
 

@@ -82,6 +82,14 @@ def test_without_a_known_sun_the_usual_one_is_taken():
     assert np.array_equal(FeatureStack(["hillshade"]).compute(scene(), Window(0, 0, 5, 5)), known)
 
 
+def test_unknown_suns_are_said_in_one_line(caplog):
+    FeatureStack(["hillshade"]).warn_of_sun([scene(), scene(sun=(225.0, 25.0)), scene()])
+    FeatureStack(["slope"]).warn_of_sun([scene()])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{scene().scene_id}, {scene().scene_id}: the sun's place is unknown; azimuth 225, elevation 25 degrees taken"
+    ]
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Data, Hyperparameters, Split, Training
-from darts_train.options.preprocessing import SATELLITE_BANDS, Output, Patches, Terrain
+from darts_train.options.preprocessing import SATELLITE_BANDS, Output, Parallel, Patches, Terrain
 from darts_train.options.searching import Repeats, Scoring, Sweep, Tune
 
 
@@ -15,6 +15,9 @@ from darts_train.options.searching import Repeats, Scoring, Sweep, Tune
     ("make", "words"),
     [
         (lambda: Patches(patch_size=1), "--patch-size: 1 is below the least value, 2"),
+        (lambda: Patches(patch_size=10**20), "--patch-size: 100000000000000000000 is above the greatest value, 16384"),
+        (lambda: Terrain(tpi_outer_radius=1e308), "--tpi-outer-radius: 1e+308 is above the greatest value, 10000"),
+        (lambda: Parallel(workers=10**20), "--workers"),
         (lambda: Patches(min_valid_fraction=1.5), "--min-valid-fraction: 1.5 is above"),
         (lambda: Hyperparameters(learning_rate=0.0), "--learning-rate: 0.0 must be greater than 0"),
         (lambda: Hyperparameters(learning_rate=float("nan")), "--learning-rate: nan is not a finite number"),

@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from darts_train.base.errors import UserError
+from darts_train.base.executor import open_executor
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
-from darts_train.preprocess import tiles
+from darts_train.preprocess import pipeline, tiles
 from darts_train.preprocess.raster import preprocess_raster_train_data
 from tests.preprocess.test_killed import TABLE, digests
 from tests.support.cluster import dask_cluster
@@ -21,10 +23,10 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(tiles, "TILE_PIXELS", 64 * 64 * 8)
 
 
-def write(root, **parallel):
+def write(root, overwrite=False, **parallel):
     return preprocess_raster_train_data(
         Raster(table=TABLE, scale=1e-4, remap="0:0,1:0,2:0,3:0,4:1", bands=("red", "ndvi")),
-        Output(train_data_dir=root),
+        Output(train_data_dir=root, overwrite=overwrite),
         Patches(patch_size=64, overlap=0, exclude_nan=False),
         Parallel(**parallel),
     )
@@ -74,6 +76,24 @@ def test_a_process_is_killed(tmp_path, alone, caplog):
         done.set()
         thread.join()
     assert "a worker process was killed" in caplog.text
+    assert digests(tmp_path) == alone
+
+
+def test_a_scheduler_that_is_none_leaves_nothing_and_removes_nothing(tmp_path, alone):
+    with pytest.raises(UserError, match="--scheduler: nothing does not answer"):
+        write(tmp_path / "new", scheduler="nothing")
+    assert not (tmp_path / "new").exists()
+    write(tmp_path / "old", workers=1)
+    with pytest.raises(UserError, match="--scheduler"):
+        write(tmp_path / "old", overwrite=True, scheduler="nothing")
+    assert digests(tmp_path / "old") == alone
+
+
+def test_more_processes_than_tiles_are_not_started(tmp_path, alone, monkeypatch):
+    asked = []
+    monkeypatch.setattr(pipeline, "open_executor", lambda *how: asked.append(how[0]) or open_executor(1))
+    write(tmp_path, workers=1000)
+    assert max(asked) < 100
     assert digests(tmp_path) == alone
 
 

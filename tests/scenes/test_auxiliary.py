@@ -256,3 +256,18 @@ def test_bands_are_found_by_their_names(tmp_path):
     write_raster(tmp_path / "a.tif", planes, descriptions=("mask", "tc_wetness", "tc_brightness", "tc_greenness"))
     found = AuxiliaryRaster.open(tmp_path / "a.tif", TRENDS, "--tcvis-dir").read(TRENDS, GRID)
     assert np.allclose(found, planes[[2, 3, 1], 10:50, 10:50], atol=0.01)
+
+
+@pytest.mark.parametrize("fill", [-9999.0, -32767.0, 32767.0, -3.4e38, np.inf])
+def test_heights_that_no_land_has_are_gaps(tmp_path, fill):
+    heights, gaps = GROUND.copy(), GROUND.copy()
+    heights[20:24, 20:24], gaps[20:24, 20:24] = fill, np.nan
+    filled = open_dem(write_raster(tmp_path / "filled.tif", heights)).read(DEM, GRID)
+    expected = open_dem(write_raster(tmp_path / "gaps.tif", gaps)).read(DEM, GRID)
+    assert np.isnan(expected).any()
+    assert np.array_equal(filled, expected, equal_nan=True)
+
+
+def test_trends_have_no_such_limits(tmp_path):
+    path = write_raster(tmp_path / "trends.tif", np.full((3, 60, 60), -9999.0, np.float32))
+    assert (AuxiliaryRaster.open(path, TRENDS, "--tcvis-dir").read(TRENDS, GRID) == -9999.0).all()

@@ -165,6 +165,18 @@ def test_mending():
         mend(np.array([good, shapely.Point(1, 1)]), "a")
 
 
+def test_a_polygon_with_an_infinite_corner_is_left_out(tmp_path):
+    endless = shapely.Polygon([(0, 0), (np.inf, 0), (1, 1)])
+    found = read_polygons(write_polygons(tmp_path / "l.gpkg", [endless, box(1, 1, 4, 4)], to=None))
+    assert (len(found.geometries), found.dropped) == (1, 1)
+
+
+def test_the_geometry_is_no_column(tmp_path):
+    path = write_polygons(tmp_path / "l.gpkg", [box(1, 1, 4, 4)], kind=["slump"])
+    with pytest.raises(UserError, match="no column geometry; it has kind"):
+        read_polygons(path, class_column="geometry")
+
+
 def test_classes_of_polygons(tmp_path):
     path = write_polygons(tmp_path / "a.gpkg", [box(0, 0, 1, 1), box(2, 2, 1, 1)], kind=["road", "lake"])
     polygons = read_polygons(path, None, "kind")
