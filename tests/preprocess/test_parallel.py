@@ -12,7 +12,7 @@ import pytest
 from darts_train.base.errors import UserError
 from darts_train.base.executor import open_executor
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
-from darts_train.preprocess import pipeline, tiles
+from darts_train.preprocess import commits, tiles
 from darts_train.preprocess.raster import preprocess_raster_train_data
 from tests.preprocess.test_killed import TABLE, digests
 from tests.support.cluster import dask_cluster
@@ -58,7 +58,7 @@ def children_at_work(root):
     """Worker processes of ours, once a second tile is staged."""
     if len(staged(root)) < 2:
         return []
-    return [p.pid for p in psutil.Process().children(recursive=True) if "loky" in " ".join(p.cmdline())][-1:]
+    return [p.pid for p in psutil.Process().children(recursive=True) if "popen_loky" in " ".join(p.cmdline())][-1:]
 
 
 def test_two_processes(tmp_path, alone):
@@ -91,7 +91,7 @@ def test_a_scheduler_that_is_none_leaves_nothing_and_removes_nothing(tmp_path, a
 
 def test_more_processes_than_tiles_are_not_started(tmp_path, alone, monkeypatch):
     asked = []
-    monkeypatch.setattr(pipeline, "open_executor", lambda *how: asked.append(how[0]) or open_executor(1))
+    monkeypatch.setattr(commits, "open_executor", lambda *how: asked.append(how[0]) or open_executor(1))
     write(tmp_path, workers=1000)
     assert max(asked) < 100
     assert digests(tmp_path) == alone
