@@ -1,4 +1,4 @@
-"""One thread for each of the two test workers: more would wait for each other. One logger for each test."""
+"""One thread for each of the two test workers: more would wait for each other. Slow files first; a logger per test."""
 
 import logging
 import os
@@ -7,6 +7,12 @@ import pytest
 
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from darts_train.options.deploying import Export
 from darts_train.raster.catalogue import CATALOGUE
 
 
-def save(path, arch="Linknet", encoder="tu-lcnet_035", classes=("background", "slump")):
+def save(path, arch="Linknet", encoder="resnet18", classes=("background", "slump")):
     torch.manual_seed(0)
     spec = InputSpecification.from_set([CATALOGUE["red"], CATALOGUE["slope"]], "v1", -1.0)
     config = make_model_config(arch, encoder, None, spec, classes, 64, 255, 0.4, {"scale": 1e-4})
@@ -84,7 +84,7 @@ def test_what_is_there_is_kept(exported, model_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arch", "encoder"), [("PSPNet", "tu-lcnet_035"), ("FPN", "tu-lcnet_035")])
+@pytest.mark.parametrize(("arch", "encoder"), [("PSPNet", "resnet18"), ("FPN", "resnet18")])
 def test_other_architectures_take_other_sizes_too(tmp_path, arch, encoder):
     result = export_model(
         Export(model=save(tmp_path / "m.ckpt", arch, encoder, ("a", "b", "c")), out=tmp_path / "m.onnx")

@@ -12,12 +12,11 @@ import rasterio
 from scipy import ndimage
 
 from darts_train.base.errors import UserError
-from darts_train.export.export import export_model
 from darts_train.features.stack import FeatureStack
 from darts_train.inference import predict as module
 from darts_train.inference.predict import predict
 from darts_train.inference.streaming import read_area
-from darts_train.options.deploying import Export, Predict
+from darts_train.options.deploying import Predict
 from darts_train.raster.band import Band
 from darts_train.raster.encoding import encode
 from darts_train.raster.patches import Window
@@ -84,16 +83,6 @@ def test_several_classes_have_a_band_each(five_classes, tmp_path):
     assert chances.shape[0] == 5
     assert np.abs(chances.astype(int).sum(axis=0) - 100).max() <= 3
     assert (chances.max(axis=0) - np.take_along_axis(chances, decided[None], 0)[0] <= 1).all()
-
-
-def test_onnx_runtime_and_torch_make_the_same_map(model_file, tmp_path):
-    scene = crop(tmp_path / "scene.tif", (130, 70))
-    export_model(Export(model=model_file, out=tmp_path / "m.onnx"))
-    (one,) = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path / "a")).maps
-    (two,) = predict(Predict(model=tmp_path / "m.onnx", input=(scene,), out_dir=tmp_path / "b")).maps
-    assert np.abs(read(one.probabilities).astype(int) - read(two.probabilities)).max() <= 1
-    with pytest.raises(UserError, match="multiples of 32"):
-        predict(Predict(model=tmp_path / "m.onnx", input=(scene,), out_dir=tmp_path / "c", window_size=70))
 
 
 def test_a_scene_without_place_or_smaller_than_a_window_is_mapped(model_file, tmp_path):

@@ -15,7 +15,7 @@ KILLS = 10
 
 def write(root: Path) -> None:
     """The bundled scenes in many small tiles, one thread."""
-    from darts_train.options.preprocessing import Output, Patches, Raster
+    from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
     from darts_train.preprocess import tiles
     from darts_train.preprocess.raster import preprocess_raster_train_data
 
@@ -24,12 +24,13 @@ def write(root: Path) -> None:
         Raster(table=TABLE, scale=1e-4, remap="0:0,1:0,2:0,3:0,4:1", bands=("red", "ndvi")),
         Output(train_data_dir=root),
         Patches(patch_size=128, overlap=0, exclude_nan=False),
+        Parallel(workers=1),
     )
 
 
 @pytest.fixture(scope="module")
 def server():
-    with fork_server("tests.preprocess.test_killed", "darts_train.preprocess.raster") as server:
+    with fork_server("tests.preprocess.test_killed", "darts_train.preprocess.raster", "pandas", "tomlkit") as server:
         yield server
 
 

@@ -41,7 +41,7 @@ def fork_server(*modules: str) -> Iterator[ForkServer]:
     """A server that has imported `modules`. They must not start threads: a fork would lose them."""
     server = ForkServer()
     forkserver._forkserver._stop()
-    server._context.set_forkserver_preload(list(modules))
+    server._context.set_forkserver_preload([__name__, *modules])  # this one too: it imports pytest
     with pytest.MonkeyPatch.context() as patch:
         # The server looks for what it imports beforehand on the path of a fresh interpreter.
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
