@@ -9,6 +9,8 @@ without importing the caller's script again, so a notebook or a script without a
 
 import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +24,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 2  # items under way per worker: one in work, one waiting, so that nobody waits for the one who commits
 _ATTEMPTS = 3  # with the first item that is missing, before its workers' deaths are taken for its own fault
-_IDLE_SECONDS = 60  # after which a process ends by itself; those of a killed run do so too
+_IDLE_SECONDS = 60  # after which a process ends by itself
+_ORPHAN_SECONDS = 0.5  # between two looks whether the process that asked for the work still lives
 _CONNECT_SECONDS = 10
 _log = logger("executor")
 
@@ -81,7 +84,9 @@ class _Processes:
     def _start(self) -> Any:
         import loky
 
-        return loky.ProcessPoolExecutor(self._workers, timeout=_IDLE_SECONDS, initializer=_leave_signals)
+        return loky.ProcessPoolExecutor(
+            self._workers, timeout=_IDLE_SECONDS, initializer=_begin_worker, initargs=(os.getpid(),)
+        )
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, kill_workers=False)
@@ -175,6 +180,16 @@ def _cluster(scheduler: str) -> Iterator[_Cluster]:
 _END = object()
 
 
-def _leave_signals() -> None:
-    """Ctrl-C reaches every process of the terminal; only the one that commits is to answer it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin_worker(parent: int) -> None:
+    """Leave signals to the parent, and end with it."""
+    # Ctrl-C reaches every process of the terminal, SIGTERM those of a job; only the one that commits is to answer.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A killed parent says nothing; its orphan would write where the next run does."""
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from darts_train.base.errors import UserError
@@ -74,6 +77,23 @@ def test_an_item_whose_worker_was_killed_is_done_again(kind, request, tmp_path):
 def test_an_item_that_always_kills_is_given_up():
     with open_executor(2) as executor, pytest.raises(UserError, match=r"killed 3 times \(out of memory"):
         list(executor.map(die, [1]))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_processes_end_with_the_one_that_started_them(number):
+    code = (
+        "import time; from darts_train.base.executor import open_executor\n"
+        "with open_executor(2) as executor: list(executor.map(time.sleep, [99] * 4))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        children = []
+        while sum("popen_loky" in " ".join(child.cmdline()) for child in children) < 2:
+            time.sleep(0.05)
+            children = psutil.Process(parent.pid).children(recursive=True)
+        time.sleep(1)  # a process that is just starting looks for its parent, too
+        parent.send_signal(number)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
 
 
 def test_items_are_taken_only_a_few_ahead():

@@ -23,15 +23,13 @@ def specification(fill: float = 0.0) -> InputSpecification:
     return InputSpecification.from_set([CATALOGUE[name] for name in BANDS], None, fill)
 
 
-def write_model(
-    path: Path, classes=("background", "slump"), patch_size: int = 64, encoder: str = "tu-lcnet_035", **settings
-) -> Path:
+def write_model(path: Path, classes=("background", "slump"), patch_size: int = 64, **settings) -> Path:
     """A model file of a small network with random weights, trained (so it says) on counts of 1e-4."""
     torch.manual_seed(0)
     config = make_model_config(
-        "Linknet", encoder, None, specification(), classes, patch_size, 255, 0.5, {"scale": 1e-4, **settings}
+        "Linknet", "tu-lcnet_035", None, specification(), classes, patch_size, 255, 0.5, {"scale": 1e-4, **settings}
     )
-    network = create_network("Linknet", encoder, None, len(BANDS), len(classes))
+    network = create_network("Linknet", "tu-lcnet_035", None, len(BANDS), len(classes))
     nn.init.normal_(network.segmentation_head[0].weight, std=3.0)  # probabilities that differ from pixel to pixel
     with torch.no_grad():  # around one half, so that a map has many objects
         logits = network.eval()(torch.rand(1, len(BANDS), 128, 128))

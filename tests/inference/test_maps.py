@@ -8,10 +8,9 @@ import torch
 from scipy import ndimage
 
 from darts_train.base.errors import UserError
-from darts_train.export.export import export_model
 from darts_train.inference import predict as predict_module
 from darts_train.inference.predict import predict
-from darts_train.options.deploying import Export, Predict
+from darts_train.options.deploying import Predict
 
 from .scenes import write_model, write_scene
 
@@ -120,19 +119,6 @@ def test_several_classes(tmp_path):
     frame = gpd.read_file(found.segments)
     assert set(frame["class"]) <= set(names[1:])
     assert frame["pixels"].sum() == (valid & (classes > 0)).sum()
-
-
-@pytest.mark.slow
-def test_onnx_makes_the_same_map(tmp_path):
-    model = write_model(tmp_path / "m.ckpt", encoder="resnet18")
-    exported = export_model(Export(model=model, out=tmp_path / "m.onnx")).path
-    scene = write_scene(tmp_path / "scene.tif")
-    maps = [run(path, tmp_path / path.suffix[1:], scene).maps[0] for path in (model, exported)]
-    one, other = (read(found.probabilities)[0].astype(int) for found in maps)
-    assert np.abs(one - other).max() <= 1  # a rounded percent
-    assert (one != other).mean() < 1e-3
-    with pytest.raises(UserError, match=r"--window-size.*multiples of 32"):
-        run(exported, tmp_path / "odd", scene, window_size=50)
 
 
 def test_the_window_does_not_move_the_scene(tmp_path, model):

@@ -7,11 +7,13 @@ import re
 import pytest
 
 from darts_train.base.errors import UserError
+from darts_train.inference.predict import predict
+from darts_train.options.deploying import Predict
 from darts_train.options.tools import Quickstart
 from darts_train.quickstart import recipe as module
 from darts_train.quickstart.recipe import STEPS, quickstart
 from darts_train.quickstart.state import STATE_FILE
-from darts_train.quickstart.task import Recipe
+from darts_train.quickstart.task import REFLECTANCE_SCALE, Recipe
 
 SHORT = Recipe(
     patch_size=64,
@@ -72,6 +74,23 @@ def test_the_score_is_that_of_the_map_on_the_disk(finished):
     with rasterio.open(options.directory / "scenes" / "landsat5_mask.tif") as file:
         truth = file.read(1) == 4
     assert result.held_out_iou == pytest.approx(jaccard_score(truth.ravel(), (found == 1).ravel()))
+
+
+def test_onnx_runtime_makes_the_same_map(finished, tmp_path):
+    import numpy as np
+    import rasterio
+
+    options, _ = finished
+    steps = json.loads((options.directory / STATE_FILE).read_text())["steps"]
+    model = options.directory / steps["export"]["result"]["onnx"]
+    scene = options.directory / "scenes" / "landsat5_toa6.tif"
+    ours = options.directory / steps["predict"]["result"]["classes"]
+    settings = {"model": model, "input": (scene,), "out_dir": tmp_path, "scale": REFLECTANCE_SCALE}
+    theirs = predict(Predict(**settings)).maps[0].classes
+    with rasterio.open(ours) as one, rasterio.open(theirs) as other:
+        assert np.mean(one.read() != other.read()) < 1e-4
+    with pytest.raises(UserError, match=r"--window-size.*multiples of 32"):
+        predict(Predict(**settings | {"out_dir": tmp_path / "odd"}, window_size=70))
 
 
 def test_the_held_out_scene_neither_trained_nor_validated(finished):
