@@ -93,7 +93,8 @@ class PatchArrays:
         end = start + len(x)
         for array, values in ((self._x, x), (self._y, y)):
             array.resize((end, *array.shape[1:]))
-            array[start:end] = values
+            for i in range(len(values)):  # zarr writes a slice's chunks at once; where one fails, others go on unseen
+                array[start + i] = values[i]
         self._make_durable(start, end)
 
     def adopt(self, start: int, staged: Path, count: int) -> None:
