@@ -78,6 +78,6 @@ def closest(name: str, available: Collection[str]) -> str:
 
 def _unknown(name: str, available: Collection[str]) -> str:
     return (
-        f"no band {name}; it has {', '.join(available)}, and computed can be {', '.join(COMPUTED)}"
+        f"no band {name}; it has {listing(available, 12)}, and computed can be {listing(COMPUTED, 6)}"
         f" and the indices of spyndex{closest(name, available)}."
     )

@@ -83,7 +83,7 @@ class RasterFile:
 
         Returns:
             Counts [b, h, w] in the file's type, 0 beyond the raster, and valid bool [b, h, w]: false beyond the
-            raster, at no data and at NaN. Raises UserError where the file cannot be read.
+            raster, at no data, at NaN and at infinity. Raises UserError where the file cannot be read.
         """
         inside = window.intersection(self.grid.extent)
         dtype = np.result_type(*(self.dtypes[band] for band in bands)) if len(bands) else np.dtype(np.uint8)
@@ -104,7 +104,7 @@ class RasterFile:
             else:
                 valid = values != values.dtype.type(nodata) if _representable(nodata, values.dtype) else np.True_
         if np.issubdtype(values.dtype, np.floating):
-            valid = valid & ~np.isnan(values)
+            valid = valid & np.isfinite(values)
         return values, np.broadcast_to(valid, values.shape)
 
 

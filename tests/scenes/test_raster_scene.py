@@ -92,6 +92,13 @@ def test_a_no_data_that_the_type_cannot_hold_is_nowhere(tmp_path):
     assert not np.isnan(scene.read(["band_1"], scene.grid.extent)).any()
 
 
+def test_what_is_not_finite_is_no_data(tmp_path):
+    values = np.array([[[np.inf, -np.inf], [np.nan, 0.5]]], np.float32)
+    scene = RasterScene.open(write_raster(tmp_path / "a.tif", values))
+    assert np.isnan(scene.read(["band_1"], scene.grid.extent)[0]).tolist() == [[True, True], [True, False]]
+    assert (scene.quality(scene.grid.extent) != 0).tolist() == [[False, False], [False, True]]
+
+
 def test_scale_and_offset_of_the_file_hold_unless_the_user_knows_better(tmp_path):
     path = write_raster(tmp_path / "a.tif", np.full((1, 4, 4), 2000, np.uint16), descriptions=["red"])
     with rasterio.open(path, "r+") as file:
