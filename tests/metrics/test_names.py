@@ -49,3 +49,11 @@ def test_the_refusal_names_the_nearest():
 def test_training_metrics_score_nothing():
     with pytest.raises(UserError, match="use val/JaccardIndex"):
         canonical_metric("train/iou")
+
+
+@pytest.mark.parametrize(
+    "name", ["test/InstanceF1Score", "val/instance_f1_score", "boundary_iou", "InstanceRecall_water"]
+)
+def test_metrics_of_objects_score_nothing(name):
+    with pytest.raises(UserError, match="measured in tests only"):
+        canonical_metric(name)
