@@ -92,8 +92,10 @@ def overlaps(
 ) -> tuple[Ids, Ids, Floats]:
     """The pairs of objects that share a pixel, numbered from 0: true ids, predicted ids, IoUs; all [pairs]."""
     both = (true_labels > 0) & (labels > 0)
-    codes, shared = np.unique((true_labels[both] - 1).astype(np.int64) * count + (labels[both] - 1), return_counts=True)
-    true_ids, ids = np.divmod(codes, max(count, 1))
+    places = true_labels[both] - 1, labels[both] - 1
+    table = coo_array((np.ones(len(places[0]), np.int64), places), shape=(true_count, count))
+    table.sum_duplicates()
+    (true_ids, ids), shared = table.coords, table.data
     true_area = np.bincount(true_labels.ravel(), minlength=true_count + 1)[1:]
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     return true_ids, ids, shared / (true_area[true_ids] + area[ids] - shared)
