@@ -159,7 +159,7 @@ def test_smp(
     result = _result(found, rows, scenes, checkpoint, directory)
     write_parquet(directory / SCORES_FILE, score_table(rows))
     if found.counts.binary:
-        write_parquet(directory / SWEEP_FILE, sweep_table(found.counts.counts.cpu()))
+        write_parquet(directory / SWEEP_FILE, sweep_table(found.counts.histograms[0].cpu()))
     write_json(result.path, _report(result, found, opened, indices.hash))  # last: it says that the rest is there
     draw(found, model, layer, opened, result.per_sample, directory)
     _track(result, tracking, directory, record)
@@ -229,7 +229,7 @@ def _result(
         per_region=by_name(rows, "region"),
         per_sample=by_name(rows, "scene"),
         interval=jaccard_interval(found.by_group(scenes).confusion),
-        thresholds=best_thresholds(found.counts.counts.cpu()) if found.counts.binary else {},
+        thresholds=best_thresholds(found.counts.histograms[0].cpu()) if found.counts.binary else {},
         patches=len(scenes),
         checkpoint=checkpoint,
         path=directory / RESULT_FILE,

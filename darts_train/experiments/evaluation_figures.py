@@ -36,7 +36,7 @@ def draw(
             earlier.unlink()
         write_bytes(target / "confusion.png", confusion_panel(found.counts.confusion().cpu().numpy(), model.classes))
         if found.counts.binary:
-            _draw_curves(found.counts.counts.cpu(), target)
+            _draw_curves(found.counts.histograms[0].cpu(), target)
         _draw_objects(found, target)
         _draw_worst(scenes, found.counts.compute()["JaccardIndex"], target)
         names = data.metadata["sample_id"].astype(str).to_numpy()[found.rows.numpy()]

@@ -1,7 +1,8 @@
 """What the metrics are called, in files and by users.
 
 A name is `stage/Metric`, such as `val/JaccardIndex`; a metric of one class adds it: `val/JaccardIndex_water`.
-Users write `val_iou`, `val0/JaccardIndex` or `dice` and mean the same; `canonical_metric` says what.
+Users write `val_iou`, `val0/JaccardIndex`, `dice` or `val/iou_epoch/water` and mean the same; `canonical_metric` says
+what. A `dice` elsewhere may be a mean that includes the background; here it is the F1 score of the foreground.
 """
 
 import re
@@ -19,8 +20,8 @@ COUNT_METRICS = (
     "CohenKappa",
     "HammingDistance",
 )
-CURVE_METRICS = ("AUROC", "AveragePrecision")  # need the whole distribution; binary sets only
-CLASS_METRICS = ("Precision", "Specificity", "Recall", "F1Score", "JaccardIndex")  # also one per class
+CURVE_METRICS = ("AUROC", "AveragePrecision")  # need the whole distribution
+CLASS_METRICS = ("Precision", "Specificity", "Recall", "F1Score", "JaccardIndex")  # also one per class, as the curves'
 INSTANCE_METRICS = (
     "InstanceAccuracy",
     "InstancePrecision",
@@ -36,21 +37,29 @@ MONITOR = "val/JaccardIndex"
 
 ALIASES = {
     "acc": "Accuracy",
+    "pixelaccuracy": "Accuracy",
     "iou": "JaccardIndex",
+    "iouscore": "JaccardIndex",
     "jaccard": "JaccardIndex",
+    "jaccardscore": "JaccardIndex",
     "miou": "JaccardIndex",
+    "meaniou": "JaccardIndex",
     "dice": "F1Score",
+    "dicescore": "F1Score",
     "f1": "F1Score",
+    "fscore": "F1Score",
     "sensitivity": "Recall",
     "kappa": "CohenKappa",
     "hamming": "HammingDistance",
     "auc": "AUROC",
     "rocauc": "AUROC",
     "ap": "AveragePrecision",
+    "auprc": "AveragePrecision",
 }
 _KNOWN = {name.lower(): name for name in SCORES} | ALIASES
 _IN_TESTS = {name.lower(): name for name in TEST_METRICS} | {"boundaryiou": BOUNDARY_METRIC}
-_STAGE = re.compile(r"(?P<stage>train|val|test)\d*[/_](?P<rest>.+)", re.IGNORECASE)
+_STAGE = re.compile(r"(?P<stage>train|val|test)(?:id|idation)?\d*[/_](?P<rest>.+)", re.IGNORECASE)
+_EPOCH = re.compile(r"_epoch(?:$|/(?=.))", re.IGNORECASE)  # what others add to what was pooled: iou_epoch/water
 
 
 def canonical_metric(name: str) -> str:
@@ -62,7 +71,8 @@ def canonical_metric(name: str) -> str:
     """
     match = _STAGE.fullmatch(name.strip())
     stage, rest = (match["stage"].lower(), match["rest"]) if match else ("val", name.strip())
-    found = _metric_and_class(rest, _KNOWN, CLASS_METRICS)
+    rest = _EPOCH.sub(lambda end: "_" if end[0].endswith("/") else "", rest)
+    found = _metric_and_class(rest, _KNOWN, (*CLASS_METRICS, *CURVE_METRICS))
     in_tests = _metric_and_class(rest, _IN_TESTS, TEST_METRICS)
     if in_tests:
         raise UserError(f"{name!r} is measured in tests only, as test/{in_tests}, and scores no run.")

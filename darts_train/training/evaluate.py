@@ -24,7 +24,7 @@ class Evaluation:
     """What a pass over a part gave.
 
     Attributes:
-        counts: the final state (histogram for two classes, confusion matrix for more), on the device.
+        counts: the final state (histograms, and a confusion matrix for several classes), on the device.
         objects: the final state of objects and outlines.
         per_patch: int64 [n, k, k] confusion matrix of every patch at a threshold of 0.5, in the loader's order.
         objects_per_patch: int64 [n, k - 1, 3], objects found, made up and missed of every patch and foreground class.

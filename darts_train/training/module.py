@@ -147,7 +147,7 @@ class SegmentationModule(pl.LightningModule):
         return x, y
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
-        state = SegmentationMetrics(self.classes, self.ignore_index, self.device)
+        state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)
         state.update(logits.detach(), y, torch.zeros((), device=self.device))
         found = state.compute() | {"loss": float(loss.detach())}
         return {f"train/{name}": found[name] for name in metric_names(self.classes, curves=False)}

@@ -1,7 +1,9 @@
 """Testing a trained network: what it says, and what it refuses."""
 
+import dataclasses
 import json
 import logging
+import shutil
 
 import pandas as pd
 import pytest
@@ -48,8 +50,12 @@ def run_tested(places, data="set", split=None, bands=None, **options):
 
 
 @pytest.fixture(scope="module")
-def result(places):
-    return run_tested(places, split={"data_split_method": "region", "data_split_by": ("Region 1",)})
+def result(places, tmp_path_factory):
+    """The result of one test, its files set aside: later tests of the same run replace them."""
+    found = run_tested(places, split={"data_split_method": "region", "data_split_by": ("Region 1",)})
+    aside = tmp_path_factory.mktemp("aside") / "run"
+    shutil.copytree(found.path.parent, aside)
+    return dataclasses.replace(found, path=aside / found.path.name)
 
 
 def test_only_the_test_part_is_tested(result):

@@ -89,7 +89,7 @@ def test_a_long_table_is_cut_and_says_so():
 
 
 def test_the_sweep_holds_the_best_threshold():
-    histogram = evaluated(2).counts.counts
+    histogram = evaluated(2).counts.histograms[0]
     table, best = sweep_table(histogram).to_pandas(), best_thresholds(histogram)
     assert len(table) == histogram.shape[1] + 1
     assert table["F1Score"].max() == best["best_f1"]["F1Score"]

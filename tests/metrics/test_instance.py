@@ -149,7 +149,9 @@ def test_average_precision_is_that_of_scikit_learn(seed, n, missed):
     random = np.random.default_rng(seed)
     scores, hits = random.integers(0, 12, n) / 12, random.random(n) < 0.6
     hits[0] = True
-    recall, precision = precision_recall(scores, hits, int(hits.sum()) + missed)
+    scored = np.zeros((2, 16), np.int64)
+    np.add.at(scored, (hits.astype(int), np.rint(scores * 12).astype(int)), 1)
+    recall, precision = precision_recall(scored, missed)
     # scikit-learn knows no positives without a score: they only make every recall smaller.
     oracle = average_precision_score(hits, scores) * hits.sum() / (hits.sum() + missed)
     assert np.sum(np.diff(recall) * precision[1:]) == pytest.approx(oracle)
@@ -168,6 +170,21 @@ def test_patches_add_up():
     assert (precision, recall) == (pytest.approx(tp / (tp + fp)), pytest.approx(tp / (tp + fn)))
     assert found["InstanceF1Score"] == pytest.approx(2 * precision * recall / (precision + recall))
     assert 0 < found["InstanceAveragePrecision"] < 1
+
+
+def test_a_network_of_specks_needs_no_memory_and_bins_cost_nothing_one_could_see():
+    random, state, all_of_it = np.random.default_rng(3), InstanceMetrics(), []
+    truth = np.zeros((64, 64), bool)
+    truth[::2, ::2] = random.random((32, 32)) < 0.5
+    specks = np.zeros((64, 64), bool)
+    specks[::2, ::2] = True
+    for _ in range(5):
+        probability = (random.random((64, 64)) * 0.7 + 0.3 * truth).astype(np.float32)
+        state.update(truth, specks, np.zeros((64, 64), bool), probability)
+        all_of_it.append((truth[::2, ::2].ravel(), probability[::2, ::2].ravel()))
+    oracle = average_precision_score(*(np.concatenate(part) for part in zip(*all_of_it, strict=True)))
+    assert state.compute()["InstanceAveragePrecision"] == pytest.approx(oracle, abs=2e-4)
+    assert sum(part.nbytes for part in vars(state).values() if isinstance(part, np.ndarray)) == 2**18
 
 
 @pytest.mark.parametrize(("truth", "predicted"), [(0, 1), (1, 0)])
