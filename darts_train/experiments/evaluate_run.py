@@ -41,6 +41,7 @@ from darts_train.metrics.intervals import Interval, jaccard_interval
 from darts_train.metrics.names import BOUNDARY_METRIC
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_file import LoadedModel, load_model_file
+from darts_train.models.normalisation import OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Artifacts, Data, Device, Split, Test, Tracking
 from darts_train.training.data_module import TrainDataModule
@@ -91,11 +92,10 @@ class TestResult:
             self._doubt(),
         ]
         if self.thresholds:
-            best = self.thresholds["best_f1"]
-            iou = self.thresholds["best_iou"]
+            f1, overlap = self.thresholds["best_f1"], self.thresholds["best_iou"]
             lines.append(
-                f"best threshold for F1 {best['threshold']:.3f}: F1 {best['F1Score']:.4f}; "
-                f"for IoU {iou['threshold']:.3f}: IoU {iou['JaccardIndex']:.4f}"
+                f"best threshold for F1 {f1['threshold']:.3f}: F1 {f1['F1Score']:.4f}; "
+                f"for IoU {overlap['threshold']:.3f}: IoU {overlap['JaccardIndex']:.4f}"
             )
         lines.append(self._objects())
         hardest = ranked(self.per_region)[:1]
@@ -200,7 +200,9 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
         dataclasses.replace(theirs, scale=ours.scale, offset=ours.offset)
         for theirs, ours in zip(model.spec.bands, opened.bands, strict=True)
     ]
-    return opened, InputSpecification(tuple(bands), model.spec.nodata_fill)
+    if model.spec.normalisation in OF_SET and not opened.encoded:
+        raise UserError(f"{data.train_data_dir} holds values without units; the model knows its bands by their units.")
+    return opened, dataclasses.replace(model.spec, bands=tuple(bands))
 
 
 def _loss_of(record: RunRecord | None, model: LoadedModel, data: TrainData) -> FocalLoss:

@@ -51,7 +51,7 @@ def scenes_panel(
     axis = figure.subplots()
     places = np.arange(len(names))
     axis.barh(places, scores, color="tab:blue")
-    for place, score, count in zip(places, scores, positives, strict=True):
+    for place, (score, count) in enumerate(zip(scores, positives, strict=True)):
         axis.text(score + 0.01, place, f"{score:.3f}, {count:,} px", va="center", fontsize=8)
     axis.axvline(overall, color="black", lw=1, ls="--", label=f"all pixels ({overall:.3f})")
     axis.set(xlim=(0, 1.2), ylim=(max(len(names), 1) - 0.4, -0.6), yticks=places, xlabel="IoU", title=title)

@@ -64,9 +64,14 @@ def group_rows(groups: Groups, classes: Sequence[str]) -> list[Row]:
         labels.append(MEAN)
     names = ("positive_pixels", "tp", "fp", "fn", "objects_tp", "objects_fp", "objects_fn")
     return [
-        {"name": name, "class": label, "patches": int(groups.patches[g]), "pixels": int(pixels[g])}
-        | dict(zip(names, map(int, counts[g, k]), strict=True))
-        | dict(zip(SCORES, map(float, scores[g, k]), strict=True))
+        {
+            "name": name,
+            "class": label,
+            "patches": int(groups.patches[g]),
+            "pixels": int(pixels[g]),
+            **dict(zip(names, map(int, counts[g, k]), strict=True)),
+            **dict(zip(SCORES, map(float, scores[g, k]), strict=True)),
+        }
         for g, name in enumerate(groups.names)
         for k, label in enumerate(labels)
     ]

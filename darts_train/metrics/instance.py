@@ -97,7 +97,8 @@ def overlaps(
     places = true_labels[both] - 1, labels[both] - 1
     table = coo_array((np.ones(len(places[0]), np.int64), places), shape=(true_count, count))
     table.sum_duplicates()
-    (true_ids, ids), shared = table.coords, table.data
+    true_ids, ids = (np.asarray(places, np.int64) for places in table.coords)
+    shared = table.data
     true_area = np.bincount(true_labels.ravel(), minlength=true_count + 1)[1:]
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     return true_ids, ids, shared / (true_area[true_ids] + area[ids] - shared)

@@ -143,7 +143,8 @@ class SegmentationModule(pl.LightningModule):
         generator = step_generator(self.seed, self.global_step, self.device)
         codes, y = random_symmetry(codes, y, generator)
         optical = [band.optical for band in self.spec.bands]
-        x = photometric(self.input(codes), missing_values(codes), optical, self.spec.nodata_fill, generator)
+        zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
+        x = photometric(self.input(codes), missing_values(codes), optical, self.spec.nodata_fill, generator, zeros)
         return x, y
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
