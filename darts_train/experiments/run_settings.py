@@ -75,8 +75,8 @@ def input_specification(data: Data, opened: TrainData, indices: SplitIndices) ->
     """
     if data.normalisation in OF_SET and not opened.encoded:
         raise UserError(
-            f"--normalisation {data.normalisation}: {data.train_data_dir} holds values that were normalised when it was "
-            f"made; use ranges, {' or '.join(OF_SAMPLE)}."
+            f"--normalisation {data.normalisation}: {data.train_data_dir} holds values that were normalised when it "
+            f"was made; use ranges, {' or '.join(OF_SAMPLE)}."
         )
     return InputSpecification.from_set(
         opened.bands,

@@ -112,8 +112,8 @@ def scaled_by_sample_numpy(x: npt.NDArray[Any], missing: npt.NDArray[np.bool_], 
     gaps = missing.reshape(stacked.shape)
     result = np.empty(stacked.shape, np.float32)
     for one, gap, target in zip(stacked, gaps, result, strict=True):
-        # No data is the greatest code, and NaN sorts last, too.
-        ordered = np.sort(one.reshape(len(one), -1), axis=-1)
+        # No data is the greatest code, and NaN sorts last, too. A stable sort of 16 bits is by radix, and quicker.
+        ordered = np.sort(one.reshape(len(one), -1), axis=-1, kind="stable")
         counts = (~gap).sum((-2, -1))
         low, high = (_numpy_end(ordered, counts, percent) for percent in PERCENTS[kind])
         with np.errstate(invalid="ignore", divide="ignore"):
