@@ -268,4 +268,6 @@ def _track(result: TestResult, tracking: Tracking, directory: Path, record: RunR
     tracker = make_wandb(directory, tracking, names, ())
     if tracker:
         tracker.log_metrics(result.metrics)
+        for picture in sorted((directory / FIGURES).glob("*.png")):
+            tracker.log_image(f"test-samples/{picture.stem}", picture)
         tracker.finalize("success")

@@ -10,14 +10,14 @@ from darts_train.base.files import write_bytes
 from darts_train.base.log import logger
 from darts_train.dataset.reader import TrainData
 from darts_train.experiments.evaluation_tables import ranked
-from darts_train.figures.panels import confusion_panel, curve_panel
-from darts_train.figures.scores import scenes_panel, threshold_panel
+from darts_train.figures.scores import confusion_panel, curve_panel, scenes_panel, threshold_panel
 from darts_train.metrics.curves import best_thresholds, curves
 from darts_train.models.input_spec import InputLayer
 from darts_train.models.model_file import LoadedModel
 from darts_train.training.evaluate import Evaluation
 from darts_train.training.patches import Indices
-from darts_train.training.sample_figures import chosen_patches, predicted_panels
+from darts_train.training.sample_figures import chosen_patches, predicted_samples
+from darts_train.training.score_figures import score_pictures
 
 FIGURES = "figures/test-samples"
 WORST_SCENES = 12  # bars
@@ -34,9 +34,10 @@ def draw(
     try:
         for earlier in target.glob("*.png"):
             earlier.unlink()
-        write_bytes(target / "confusion.png", confusion_panel(found.counts.confusion().cpu().numpy(), model.classes))
+        for name, picture in score_pictures(found.counts).items():
+            write_bytes(target / f"{name}.png", picture())
         if found.counts.binary:
-            _draw_curves(found.counts.histograms[0].cpu(), target)
+            _draw_thresholds(found.counts.histograms[0].cpu(), target)
         _draw_objects(found, target)
         _draw_worst(scenes, found.counts.compute()["JaccardIndex"], target)
         names = data.metadata["sample_id"].astype(str).to_numpy()[found.rows.numpy()]
@@ -45,9 +46,8 @@ def draw(
             "worst": worst_patches(found, names, ranked(scenes)),
         }
         for kind, chosen in rows.items():
-            panels = predicted_panels(model.network, layer, data, chosen, found.counts.device)
-            for row, png in zip(chosen, panels, strict=True):
-                write_bytes(target / f"{kind}_{row}.png", png)
+            for sample in predicted_samples(model.network, layer, data, chosen, found.counts.device):
+                write_bytes(target / f"{kind}_{sample.row}.png", sample.draw())
     except Exception as error:  # a picture is no reason to lose a result
         _log.warning("figures of the test failed: %s", error)
 
@@ -63,26 +63,27 @@ def worst_patches(found: Evaluation, names: Sequence[str], worst: Sequence[str])
     return np.asarray(found.rows.numpy()[chosen], dtype=np.int64)
 
 
-def _draw_curves(histogram: torch.Tensor, target: Path) -> None:
+def _draw_thresholds(histogram: torch.Tensor, target: Path) -> None:
     curve, best = curves(histogram), best_thresholds(histogram)
-    roc = curve_panel(curve.fall_out, curve.recall, "false positive rate", "true positive rate", "ROC")
-    write_bytes(target / "roc.png", roc)
-    pr = curve_panel(curve.recall, curve.precision, "recall", "precision", "PR")
-    write_bytes(target / "precision_recall.png", pr)
     lines = {"IoU": curve.iou, "F1": curve.f1, "precision": curve.precision, "recall": curve.recall}
     marks = {"default": best["default"]["threshold"], "best F1": best["best_f1"]["threshold"]}
     write_bytes(target / "thresholds.png", threshold_panel(curve.thresholds, lines, marks))
 
 
 def _draw_objects(found: Evaluation, target: Path) -> None:
-    """Precision over recall as objects of ever lower scores are let in; one picture per class that has objects."""
+    """Objects found, made up and missed, and precision over recall as ever lower scores are let in, of each class."""
     for name, state in found.objects.instances.items():
         if not sum(state.counts()):
             continue
-        recall, precision = state.precision_recall()
         end = "" if found.counts.binary else f"_{name}"
-        png = curve_panel(recall, precision, "recall", "precision", f"objects of {name}")
+        area = state.compute()["InstanceAveragePrecision"]
+        lines = {f"{name} (average {area:.3f})": state.precision_recall()}
+        png = curve_panel(lines, ("recall", "precision"), f"objects of {name}: average precision {area:.3f}")
         write_bytes(target / f"instance_precision_recall{end}.png", png)
+        tp, fp, fn = state.counts()
+        matrix = np.array([[0, fp], [fn, tp]])
+        png = confusion_panel(matrix, ("no object", name), "objects", of_all=True)
+        write_bytes(target / f"instance_confusion{end}.png", png)
 
 
 def _draw_worst(scenes: Scenes, overall: float, target: Path) -> None:

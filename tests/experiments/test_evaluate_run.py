@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.experiments import evaluation_figures
+from darts_train.experiments import evaluate_run, evaluation_figures
 from darts_train.experiments.run import test_smp as call_test
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.learning import Test as RunToTest  # pytest collects what is called Test
@@ -37,22 +37,25 @@ def few_pictures():
         yield
 
 
-def run_tested(places, data="set", split=None, bands=None, **options):
+def run_tested(places, data="set", split=None, bands=None, pictures=False, **options):
     torch.set_num_threads(1)
-    return call_test(
-        RunToTest(**{"run_name": "run", "run_id": "aaaaaaaa", **options}),
-        Data(train_data_dir=places / data, bands=bands),
-        Split(**(split or {})),
-        Artifacts(artifact_dir=places / "artifacts"),
-        Device(device="cpu"),
-        Tracking(),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        if not pictures:
+            patch.setattr(evaluate_run, "draw", lambda *_: None)
+        return call_test(
+            RunToTest(**{"run_name": "run", "run_id": "aaaaaaaa", **options}),
+            Data(train_data_dir=places / data, bands=bands),
+            Split(**(split or {})),
+            Artifacts(artifact_dir=places / "artifacts"),
+            Device(device="cpu"),
+            Tracking(),
+        )
 
 
 @pytest.fixture(scope="module")
 def result(places, tmp_path_factory):
     """The result of one test, its files set aside: later tests of the same run replace them."""
-    found = run_tested(places, split={"data_split_method": "region", "data_split_by": ("Region 1",)})
+    found = run_tested(places, split={"data_split_method": "region", "data_split_by": ("Region 1",)}, pictures=True)
     aside = tmp_path_factory.mktemp("aside") / "run"
     shutil.copytree(found.path.parent, aside)
     return dataclasses.replace(found, path=aside / found.path.name)
@@ -84,7 +87,7 @@ def test_the_files_say_what_the_result_says(result):
     drawn = {f"{name}.png" for name in ("confusion", "roc", "precision_recall", "thresholds", "worst_scenes")}
     assert drawn < figures
     assert {name.split("_")[0] for name in figures - drawn} == {"instance", "sample", "worst"}
-    assert len(figures) == len(drawn) + 1 + 2 + 1
+    assert len(figures) == len(drawn) + 2 + 2 + 1
 
 
 def test_tables_and_intervals_are_in_the_run(result):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from darts_train.figures.scores import _shortened, scenes_panel, threshold_panel
+from darts_train.figures.scores import _shortened, confusion_panel, curve_panel, scenes_panel, threshold_panel
 
 
 def picture(png):
@@ -15,7 +15,7 @@ def test_the_mark_of_the_best_threshold_is_drawn_where_it_is():
     thresholds = np.linspace(0, 1, 9)
     lines = {"IoU": thresholds / 2, "F1": thresholds}
     low, high = (picture(threshold_panel(thresholds, lines, {"best": place})) for place in (0.2, 0.8))
-    assert low.shape == high.shape == (500, 700, 4)
+    assert low.shape == high.shape == (460, 700, 4)
     assert (low != high).any()
 
 
@@ -33,3 +33,19 @@ def test_a_long_name_keeps_both_ends():
     assert len(_shortened("a" * 30 + "b" * 30)) <= 40
     assert _shortened("a" * 30 + "b" * 30).startswith("aaa")
     assert _shortened("a" * 30 + "b" * 30).endswith("bbb")
+
+
+@pytest.mark.parametrize("of_all", [False, True])
+def test_a_confusion_is_a_picture_also_without_support(of_all):
+    some, none = (picture(confusion_panel(np.array([[10, n], [0, 0]]), ("a", "b"), "objects", of_all)) for n in (2, 0))
+    assert some.shape == none.shape
+    assert (some != none).any()
+    assert picture(confusion_panel(np.zeros((3, 3), int), ("a", "b", "c"))).std() > 0
+
+
+def test_curves_have_marks_and_what_chance_gives():
+    line = np.linspace(0, 1, 5)
+    plain = picture(curve_panel({"one": (line, line**2)}, ("x", "y"), "curve"))
+    more = picture(curve_panel({"one": (line, line**2)}, ("x", "y"), "curve", {"here": (0.5, 0.25)}, ((0, 1), (0, 1))))
+    assert plain.shape == more.shape == (520, 500, 4)
+    assert (plain != more).any()
