@@ -1,13 +1,13 @@
-"""A trained network on the test part: metrics, thresholds, regions and scenes, pictures.
+"""A trained network on the test part: metrics, thresholds, regions and scenes, objects, pictures.
 
-Writes test_metrics.json and figures/test-samples/ into the run's directory. How the network sees its input comes from
+Writes test_metrics.json, test_scores.parquet, test_thresholds.parquet (two classes) and figures/test-samples/ into the
+run's directory. How the network sees its input comes from
 the checkpoint, never from the command: a network is tested as it was trained. The set's own encoding is used, so
 another set than the one of training may be given.
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,31 @@ import pandas as pd
 from darts_train.artifacts.run_record import RunRecord, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError, listing, nearest
-from darts_train.base.files import require_directory, require_file, require_writable, write_bytes, write_json
+from darts_train.base.files import require_directory, require_file, require_writable, write_json
 from darts_train.base.log import logger
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
+from darts_train.dataset.tables import write_parquet
+from darts_train.experiments.evaluation_figures import FIGURES, draw
+from darts_train.experiments.evaluation_tables import (
+    SCORES_FILE,
+    SWEEP_FILE,
+    by_name,
+    lines_of,
+    ranked,
+    score_rows,
+    score_table,
+    sweep_table,
+    without_nan,
+)
 from darts_train.experiments.run_settings import check_fit
-from darts_train.figures.panels import confusion_panel, curve_panel
-from darts_train.metrics.curves import best_thresholds, curves
+from darts_train.metrics.curves import best_thresholds
+from darts_train.metrics.groups import Row
+from darts_train.metrics.intervals import Interval, jaccard_interval
+from darts_train.metrics.names import BOUNDARY_METRIC
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_file import LoadedModel, load_model_file
+from darts_train.models.normalisation import OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Artifacts, Data, Device, Split, Test, Tracking
 from darts_train.training.data_module import TrainDataModule
@@ -33,10 +49,10 @@ from darts_train.training.devices import arithmetic
 from darts_train.training.evaluate import Evaluation, evaluate
 from darts_train.training.losses import FocalLoss
 from darts_train.training.patches import Indices
-from darts_train.training.sample_figures import chosen_patches, predicted_panels
 from darts_train.training.trackers import make_wandb
 
-RESULT_FILE, FIGURES = "test_metrics.json", "figures/test-samples"
+RESULT_FILE = "test_metrics.json"
+_OUTCOMES = ("tp", "fp", "fn")
 _log = logger("experiments")
 
 
@@ -45,9 +61,11 @@ class TestResult:
     """What a test gave.
 
     Attributes:
-        metrics: `test/…`, over all pixels of the test part.
-        per_region: of each region patches, positive_pixels, JaccardIndex, F1Score, Precision, Recall, Accuracy.
+        metrics: `test/…`, over all pixels and objects of the test part.
+        per_region: of each region counts (patches, pixels, positive_pixels, tp, fp, fn, objects_tp, objects_fp,
+            objects_fn) and JaccardIndex, F1Score, Precision, Recall, Accuracy; NaN without support.
         per_sample: likewise of each scene.
+        interval: confidence interval of the IoU over scenes; None where there are too few.
         thresholds: for two classes the thresholds with the best F1 and IoU, and scores there and at 0.5; else empty.
         patches: number of patches tested.
         checkpoint: the file that was tested.
@@ -59,25 +77,49 @@ class TestResult:
     metrics: dict[str, float]
     per_region: dict[str, dict[str, float]]
     per_sample: dict[str, dict[str, float]]
+    interval: Interval | None
     thresholds: dict[str, dict[str, float]]
     patches: int
     checkpoint: Path
     path: Path
 
     def summary(self) -> str:
-        """A few lines for the terminal."""
+        """For the terminal: scores and their doubt, threshold, objects, the worst regions and scenes."""
         names = ("test/JaccardIndex", "test/F1Score", "test/Precision", "test/Recall", "test/AUROC", "test/loss")
         lines = [
             f"tested {self.checkpoint.name} on {self.patches} patches",
             ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names if name in self.metrics),
+            self._doubt(),
         ]
         if self.thresholds:
-            best = self.thresholds["best_f1"]
-            lines.append(f"best threshold for F1 {best['threshold']:.3f}: F1 {best['F1Score']:.4f}")
-        worst = min(self.per_region.items(), key=lambda item: item[1]["JaccardIndex"])
-        if len(self.per_region) > 1:
-            lines.append(f"hardest of {len(self.per_region)} regions: {worst[0]}, IoU {worst[1]['JaccardIndex']:.4f}")
-        return "\n".join([*lines, f"all of it: {self.path}"])
+            f1, overlap = self.thresholds["best_f1"], self.thresholds["best_iou"]
+            lines.append(
+                f"best threshold for F1 {f1['threshold']:.3f}: F1 {f1['F1Score']:.4f}; "
+                f"for IoU {overlap['threshold']:.3f}: IoU {overlap['JaccardIndex']:.4f}"
+            )
+        lines.append(self._objects())
+        hardest = ranked(self.per_region)[:1]
+        if hardest and len(self.per_region) > 1:
+            iou = self.per_region[hardest[0]]["JaccardIndex"]
+            lines.append(f"hardest of {len(self.per_region)} regions: {hardest[0]}, IoU {iou:.4f}")
+        lines += lines_of("region", self.per_region)
+        if len(self.per_sample) > 1:
+            lines += lines_of("scene", self.per_sample)
+        return "\n".join([*lines, f"all of it: {self.path}, {SCORES_FILE}, {FIGURES}"])
+
+    def _doubt(self) -> str:
+        if self.interval is None:
+            few = "one scene" if len(self.per_sample) == 1 else "no scene has foreground"
+            return f"no confidence interval of the IoU: {few}"
+        i = self.interval
+        return f"IoU over {i.scenes} scenes: {i.low:.4f} to {i.high:.4f} ({i.level:.0%} bootstrap interval)"
+
+    def _objects(self) -> str:
+        found, extra, missed = (sum(scores[f"objects_{c}"] for scores in self.per_region.values()) for c in _OUTCOMES)
+        if not found + extra + missed:
+            return "objects: none, neither labelled nor predicted"
+        f1, outline = (self.metrics[f"test/{name}"] for name in ("InstanceF1Score", BOUNDARY_METRIC))
+        return f"objects: {found} found, {missed} missed, {extra} extra (F1 {f1:.4f}); boundary IoU {outline:.4f}"
 
 
 def test_smp(
@@ -111,9 +153,15 @@ def test_smp(
             _loss_of(record, model, opened),
             where,
         )
-    result = _result(found, opened, checkpoint, directory)
-    write_json(result.path, _report(result, found, opened, indices.hash))
-    _draw(found, model, layer, opened, directory)
+    metadata = opened.metadata.iloc[found.rows.numpy()]
+    regions, scenes = (metadata[column].astype(str).tolist() for column in ("region", "sample_id"))
+    rows = score_rows(found, regions, scenes)
+    result = _result(found, rows, scenes, checkpoint, directory)
+    write_parquet(directory / SCORES_FILE, score_table(rows))
+    if found.counts.binary:
+        write_parquet(directory / SWEEP_FILE, sweep_table(found.counts.histograms[0].cpu()))
+    write_json(result.path, _report(result, found, opened, indices.hash))  # last: it says that the rest is there
+    draw(found, model, layer, opened, result.per_sample, directory)
     _track(result, tracking, directory, record)
     return result
 
@@ -152,7 +200,9 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
         dataclasses.replace(theirs, scale=ours.scale, offset=ours.offset)
         for theirs, ours in zip(model.spec.bands, opened.bands, strict=True)
     ]
-    return opened, InputSpecification(tuple(bands), model.spec.nodata_fill)
+    if model.spec.normalisation in OF_SET and not opened.encoded:
+        raise UserError(f"{data.train_data_dir} holds values without units; the model knows its bands by their units.")
+    return opened, dataclasses.replace(model.spec, bands=tuple(bands))
 
 
 def _loss_of(record: RunRecord | None, model: LoadedModel, data: TrainData) -> FocalLoss:
@@ -173,14 +223,16 @@ def _warn_if_seen(directory: Path, record: RunRecord | None, data: TrainData, ro
         _log.warning("the network was trained on %d of the %d test patches; the scores are too good.", seen, len(rows))
 
 
-def _result(found: Evaluation, data: TrainData, checkpoint: Path, directory: Path) -> TestResult:
-    rows = data.metadata.iloc[found.rows.numpy()]
+def _result(
+    found: Evaluation, rows: Sequence[Row], scenes: Sequence[str], checkpoint: Path, directory: Path
+) -> TestResult:
     return TestResult(
-        metrics=found.counts.compute("test/"),
-        per_region=found.by_group(rows["region"].astype(str).tolist()),
-        per_sample=found.by_group(rows["sample_id"].astype(str).tolist()),
-        thresholds=best_thresholds(found.counts.counts.cpu()) if found.counts.binary else {},
-        patches=len(rows),
+        metrics=found.metrics("test/"),
+        per_region=by_name(rows, "region"),
+        per_sample=by_name(rows, "scene"),
+        interval=jaccard_interval(found.by_group(scenes).confusion),
+        thresholds=best_thresholds(found.counts.histograms[0].cpu()) if found.counts.binary else {},
+        patches=len(scenes),
         checkpoint=checkpoint,
         path=directory / RESULT_FILE,
     )
@@ -193,41 +245,15 @@ def _report(result: TestResult, found: Evaluation, data: TrainData, split_hash: 
         "split_hash": split_hash,
         "patches": result.patches,
         "metrics": result.metrics,
+        "interval": dataclasses.asdict(result.interval) | {"metric": "test/JaccardIndex"} if result.interval else None,
+        "objects": {name: dict(zip(_OUTCOMES, o.counts(), strict=True)) for name, o in found.objects.instances.items()},
         "thresholds": result.thresholds,
         "confusion": found.counts.confusion().tolist(),
         "per_region": result.per_region,
         "per_sample": result.per_sample,
     }
-    without_nan: dict[str, Any] = _without_nan(report)
-    return without_nan
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: a metric without support becomes null."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _draw(found: Evaluation, model: LoadedModel, layer: InputLayer, data: TrainData, directory: Path) -> None:
-    """Write the pictures; what fails is said and left out."""
-    target = directory / FIGURES
-    try:
-        write_bytes(target / "confusion.png", confusion_panel(found.counts.confusion().cpu().numpy(), model.classes))
-        if found.counts.binary:
-            curve = curves(found.counts.counts.cpu())
-            roc = curve_panel(curve.fall_out, curve.recall, "false positive rate", "true positive rate", "ROC")
-            write_bytes(target / "roc.png", roc)
-            write_bytes(
-                target / "precision_recall.png", curve_panel(curve.recall, curve.precision, "recall", "precision", "PR")
-            )
-        for earlier in target.glob("sample_*.png"):  # of another test of this run
-            earlier.unlink()
-        rows = chosen_patches(data, found.rows.numpy())
-        for row, png in zip(rows, predicted_panels(model.network, layer, data, rows, found.counts.device), strict=True):
-            write_bytes(target / f"sample_{row}.png", png)
-    except Exception as error:  # a picture is no reason to lose a result
-        _log.warning("figures of the test failed: %s", error)
+    as_json: dict[str, Any] = without_nan(report)
+    return as_json
 
 
 def _track(result: TestResult, tracking: Tracking, directory: Path, record: RunRecord | None) -> None:
@@ -242,4 +268,6 @@ def _track(result: TestResult, tracking: Tracking, directory: Path, record: RunR
     tracker = make_wandb(directory, tracking, names, ())
     if tracker:
         tracker.log_metrics(result.metrics)
+        for picture in sorted((directory / FIGURES).glob("*.png")):
+            tracker.log_image(f"test-samples/{picture.stem}", picture)
         tracker.finalize("success")

@@ -16,8 +16,9 @@ from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, read_ch
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
 from darts_train.training.module import SegmentationModule
-from darts_train.training.sample_figures import SampleFigures, chosen_patches
-from darts_train.training.trackers import FileTracker, make_wandb
+from darts_train.training.painter import Painter
+from darts_train.training.run_figures import RunFigures
+from darts_train.training.trackers import FileTracker, WandbTracker, make_wandb
 from darts_train.training.weights import load_weights
 
 CHECKPOINTS, SPLIT_FILE = "checkpoints", "split.parquet"
@@ -158,13 +159,16 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
     files = FileTracker(place.directory, prepared.data.config.classes, done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))
     wandb = make_wandb(place.directory, job.tracking, names, tags)
-    figures = SampleFigures(
-        place.directory / "figures" / f"val{job.fold}-samples",
-        chosen_patches(prepared.data, prepared.indices.val),
-        training.plot_every_n_val_epochs,
+    trackers: list[FileTracker | WandbTracker] = [files, *([wandb] if wandb else [])]
+    painter = Painter(trackers)
+    figures = RunFigures(
+        place.directory, painter, job.fold, prepared.indices, training.plot_every_n_val_epochs,
         training.check_val_every_n_epoch,
-    )
-    fit(module, data, training, prepared.device, keeper, [files, *([wandb] if wandb else [])], [figures], start)
+    )  # fmt: skip
+    try:
+        fit(module, data, training, prepared.device, keeper, trackers, [figures], start)
+    finally:
+        painter.close(wait=False)  # a run that came to its end has waited for its pictures
 
 
 def _whole_last_checkpoint(job: RunJob) -> Path | None:

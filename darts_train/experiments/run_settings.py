@@ -11,12 +11,14 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
 from darts_train.base.hashes import hash_file, hash_json
+from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.models.arguments import NetworkOptions, parse_options
 from darts_train.models.factory import check_names, check_patch_size
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
+from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 from darts_train.training.checkpoint import read_checkpoint
@@ -56,7 +58,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         hyperparameters.model_arch,
         hyperparameters.model_encoder,
         hyperparameters.model_encoder_weights,
-        InputSpecification.from_set(opened.bands, data.optical_range, data.nodata_fill),
+        input_specification(data, opened, indices),
         opened.config.classes,
         patch_size,
         opened.config.ignore_index,
@@ -64,6 +66,25 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         options=options,
     )
     return PreparedRun(opened, indices, where, config)
+
+
+def input_specification(data: Data, opened: TrainData, indices: SplitIndices) -> InputSpecification:
+    """How the network sees the set; statistics, where the normalisation needs them, are of the training patches alone.
+
+    Raises UserError for a normalisation that this set cannot have.
+    """
+    if data.normalisation in OF_SET and not opened.encoded:
+        raise UserError(
+            f"--normalisation {data.normalisation}: {data.train_data_dir} holds values that were normalised when it "
+            f"was made; use ranges, {' or '.join(OF_SAMPLE)}."
+        )
+    return InputSpecification.from_set(
+        opened.bands,
+        data.optical_range,
+        data.nodata_fill,
+        data.normalisation,
+        lambda: training_numbers(opened, indices.train),
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -153,4 +174,4 @@ def _plain(value: Any) -> Any:
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What must not differ where a checkpoint is continued. Its pretrained weights may: they are long replaced."""
     model = {key: value for key, value in config.get("model", {}).items() if key != "encoder_weights"}
-    return {"model": model} | {key: _plain(config.get(key)) for key in ("bands", "ranges", "classes")}
+    return {"model": model} | {key: _plain(config.get(key)) for key in ("bands", "normalisation", "ranges", "classes")}

@@ -1,24 +1,27 @@
-"""Pictures of single patches and of test results, as PNG bytes: arrays in, bytes out, no files, no global state.
+"""Pictures of single patches, as PNG bytes: arrays in, bytes out, no files, no global state."""
 
-matplotlib is used through its objects (Figure, Agg canvas): pyplot keeps figures alive in a global list and
-chooses a backend for the whole process.
-"""
-
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from darts_train.figures.maps import AGREEMENT
+from darts_train.figures.style import DPI, INK, MUTED, close_layout, frame, to_png
 
 Image = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
 
-DPI = 100
 GAMMA = 1 / 1.4  # brightens reflectance for the eye
-HIT, EXTRA, MISSED, IGNORED = (0.1, 0.75, 0.2), (0.95, 0.2, 0.15), (0.15, 0.35, 1.0), (0.5, 0.5, 0.5)
+SIDE = 512  # pixels of a patch that is drawn; larger ones are thinned out
+OTHER_BANDS = 8  # small pictures at most
+PAINT = 0.6  # share of the colour where it lies over the image
+HIT, MISSED, EXTRA = (
+    (r / 255, g / 255, b / 255) for r, g, b in (AGREEMENT[name] for name in ("found", "missed", "false alarm"))
+)
+IGNORED = (0.5, 0.5, 0.5)
 CLASS_COLOURS = (
     (0.12, 0.47, 0.71), (1.0, 0.5, 0.05), (0.17, 0.63, 0.17), (0.84, 0.15, 0.16), (0.58, 0.4, 0.74),
     (0.55, 0.34, 0.29), (0.89, 0.47, 0.76), (0.74, 0.74, 0.13), (0.09, 0.75, 0.81),
@@ -31,17 +34,22 @@ def rgb_image(x: Image, names: Sequence[str]) -> Image:
     red, green, blue where they are among `names`, else the first three bands (one band: grey), stretched to its own
     2nd and 98th percentile and brightened. NaN and constant bands are black.
     """
-    channels = [names.index(name) for name in ("red", "green", "blue") if name in names]
-    if len(channels) < 3:
-        channels = list(range(3)) if len(x) >= 3 else [0, 0, 0]
-    picked = np.nan_to_num(np.asarray(x, np.float64)[channels])
+    picked = np.nan_to_num(np.asarray(x, np.float64)[rgb_channels(names)])
     low, high = (np.percentile(picked, q, axis=(1, 2), keepdims=True) for q in (2, 98))
     span = np.where(high > low, high - low, 1.0)
     return np.asarray(np.clip((picked - low) / span, 0, 1).transpose(1, 2, 0) ** GAMMA)
 
 
+def rgb_channels(names: Sequence[str]) -> list[int]:
+    """The three bands that are shown as an image."""
+    channels = [names.index(name) for name in ("red", "green", "blue") if name in names]
+    if len(channels) < 3:
+        return list(range(3)) if len(names) >= 3 else [0, 0, 0]
+    return channels
+
+
 def agreement_image(rgb: Image, target: Labels, predicted: Labels, ignore_index: int) -> Image:
-    """The image with hits green, extra positives red, missed ones blue, ignored pixels grey; float [h, w, 3].
+    """The image with hits green, missed positives orange, extra ones pink, ignored pixels grey; float [h, w, 3].
 
     A foreground pixel given the wrong foreground class counts as extra.
     """
@@ -51,7 +59,7 @@ def agreement_image(rgb: Image, target: Labels, predicted: Labels, ignore_index:
     missed = valid & (target > 0) & (predicted == 0)
     painted = rgb.copy()
     for mask, colour in ((hit, HIT), (extra, EXTRA), (missed, MISSED), (~valid, IGNORED)):
-        painted[mask] = 0.5 * painted[mask] + 0.5 * np.asarray(colour)
+        painted[mask] = (1 - PAINT) * painted[mask] + PAINT * np.asarray(colour)
     return painted
 
 
@@ -61,10 +69,22 @@ def class_image(labels: Labels) -> Image:
     return np.asarray(palette[np.where(labels > 0, (labels - 1) % len(CLASS_COLOURS) + 1, 0)])
 
 
+def thinned(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array [..., h, w] with every nth row and column, so that neither side is above SIDE."""
+    step = -(-max(pixels.shape[-2:]) // SIDE)
+    return pixels[..., ::step, ::step]
+
+
 def sample_panel(
-    x: Image, names: Sequence[str], target: Labels, prediction: npt.NDArray[Any], ignore_index: int, title: str
+    x: Image,
+    names: Sequence[str],
+    target: Labels,
+    prediction: npt.NDArray[Any],
+    ignore_index: int,
+    title: str,
+    classes: Sequence[str] = (),
 ) -> bytes:
-    """One patch beside what the network makes of it, PNG.
+    """One patch, what the network makes of it, and the bands that are not in the image, PNG.
 
     Args:
         x: Network input [c, h, w].
@@ -72,65 +92,78 @@ def sample_panel(
         target: Class indices [h, w]; `ignore_index` is shown grey.
         prediction: Probabilities of the positive class (float [h, w]) or class indices (integer [h, w]).
         ignore_index: Value of `target` that counts nowhere.
-        title: Heading.
+        title: Heading; scores of the patch are added.
+        classes: Names of the classes, the background first; given, their colours are explained where they are several.
     """
     is_probability = np.issubdtype(prediction.dtype, np.floating)
     predicted = (prediction > 0.5).astype(np.int64) if is_probability else prediction.astype(np.int64)
+    heading = f"{title}     {_scores(target, predicted, ignore_index)}"
+    x, target, predicted, prediction = (thinned(part) for part in (x, target, predicted, prediction))
+    others = [i for i in range(len(names)) if i not in rgb_channels(names)][:OTHER_BANDS]
+    figure = Figure(figsize=(13, 6.2 if others else 4.1), dpi=DPI, layout=close_layout())
+    above, below = _two_rows(figure) if others else (figure, None)
+    axes = above.subplots(1, 4)
     rgb = rgb_image(x, names)
     truth = class_image(np.where(target == ignore_index, 0, target).astype(np.int64))
-    figure = Figure(figsize=(14, 4), dpi=DPI)
-    axes = figure.subplots(1, 4, gridspec_kw={"left": 0.01, "right": 0.96, "bottom": 0.02, "top": 0.82, "wspace": 0.04})
+    truth[target == ignore_index] = IGNORED
     pictures = (rgb, truth, agreement_image(rgb, target, predicted, ignore_index))
-    for axis, picture, name in zip(axes, pictures, ("image", "labels", "hit, extra, missed"), strict=False):
-        axis.imshow(picture, interpolation="nearest")
-        axis.set_title(name)
-    axes[3].set_title("prediction")
-    if is_probability:
-        shown = axes[3].imshow(prediction, vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
-        figure.colorbar(shown, cax=figure.add_axes((0.965, 0.1, 0.008, 0.64)))
-    else:
-        axes[3].imshow(class_image(predicted), interpolation="nearest")
-    for axis in axes:
+    for axis, picture, name in zip(axes, pictures, ("image", "labels", "agreement"), strict=False):
+        frame(axis, name).imshow(picture, interpolation="nearest")
+    _draw_prediction(axes[3], prediction if is_probability else predicted, is_probability)
+    _legend(axes[2], {"found": HIT, "missed": MISSED, "extra": EXTRA, "ignored": IGNORED})
+    if len(classes) > 2:
+        _legend(axes[1], {name: CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, name in enumerate(classes[1:])})
+    if below is not None:
+        _draw_bands(below.subplots(1, max(len(others), 6)), x, names, others)
+    figure.suptitle(heading, fontsize=11, color=INK)
+    return to_png(figure)
+
+
+def _two_rows(figure: Figure) -> tuple[Any, Any]:
+    rows: Any = figure.subfigures(2, 1, height_ratios=(4, 2))
+    return rows[0], rows[1]
+
+
+def _draw_prediction(axis: Any, prediction: npt.NDArray[Any], is_probability: bool) -> None:
+    frame(axis, "probability" if is_probability else "prediction")
+    if not is_probability:
+        axis.imshow(class_image(prediction), interpolation="nearest")
+        return
+    shown = axis.imshow(prediction, vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
+    place = axis.inset_axes((0.02, -0.06, 0.96, 0.03))  # takes no room from the picture
+    bar = axis.figure.colorbar(shown, cax=place, orientation="horizontal")
+    bar.ax.tick_params(labelsize=7, colors=MUTED, length=2)
+    bar.outline.set_visible(False)
+
+
+def _legend(axis: Any, colours: Mapping[str, tuple[float, float, float]]) -> None:
+    """Below the picture, four to a line."""
+    handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    axis.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=4, fontsize=8, frameon=False,
+        handlelength=1, handleheight=1, columnspacing=1, handletextpad=0.4, labelcolor=INK,
+    )  # fmt: skip
+
+
+def _draw_bands(axes: Any, x: Image, names: Sequence[str], chosen: Sequence[int]) -> None:
+    """Each band in its own stretch, which the title tells."""
+    for axis in axes[len(chosen) :]:
         axis.set_axis_off()
-    figure.suptitle(title)
-    return to_png(figure)
+    for axis, channel in zip(axes, chosen, strict=False):
+        band = np.nan_to_num(np.asarray(x[channel], np.float64))
+        low, high = np.percentile(band, (2, 98))
+        title = f"{names[channel]}, {low:.2f} to {high:.2f}"
+        frame(axis, title).imshow(band, cmap="cividis", vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest")
+        axis.title.set(fontsize=8, color=MUTED)
 
 
-def confusion_panel(matrix: Labels, classes: Sequence[str]) -> bytes:
-    """A confusion matrix [k, k] (rows true, columns predicted), coloured by the share of each row, PNG.
-
-    A class that does not occur has an empty row (share 0).
-    """
-    counts = np.asarray(matrix, np.float64)
-    totals = counts.sum(1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    size = 2.5 + 0.9 * len(classes)
-    figure = Figure(figsize=(size + 1, size), dpi=DPI, layout="constrained")
-    axis = figure.subplots()
-    axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    for row, column in np.ndindex(*shares.shape):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        text = f"{shares[row, column]:.3f}\n{int(counts[row, column]):,}"
-        axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    ticks = range(len(classes))
-    axis.set(xlabel="predicted", ylabel="true", xticks=ticks, yticks=ticks, title="pixels")
-    axis.set_xticklabels(classes, rotation=30, ha="right")
-    axis.set_yticklabels(classes)
-    return to_png(figure)
-
-
-def curve_panel(x: Image, y: Image, x_label: str, y_label: str, title: str) -> bytes:
-    """A curve in the unit square (ROC, precision over recall), float [n] each, PNG."""
-    figure = Figure(figsize=(5, 5), dpi=DPI, layout="constrained")
-    axis = figure.subplots()
-    axis.plot(x, y)
-    axis.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=x_label, ylabel=y_label, title=title, aspect="equal")
-    axis.grid(alpha=0.3)
-    return to_png(figure)
-
-
-def to_png(figure: Figure) -> bytes:
-    """A matplotlib figure as PNG."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()
+def _scores(target: Labels, predicted: Labels, ignore_index: int) -> str:
+    """Accuracy, and F1 and IoU of all foreground together, in words."""
+    valid = target != ignore_index
+    tp = int((valid & (target == predicted) & (target > 0)).sum())
+    wrong = int((valid & (target != predicted) & (predicted > 0)).sum())
+    wrong += int((valid & (target != predicted) & (target > 0)).sum())
+    accuracy = float((target == predicted)[valid].mean()) if valid.any() else float("nan")
+    if not tp + wrong:
+        return f"accuracy {accuracy:.3f}, nothing to find"
+    return f"accuracy {accuracy:.3f}, F1 {2 * tp / (2 * tp + wrong):.3f}, IoU {tp / (tp + wrong):.3f}"

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from darts_train.figures.maps import class_colour, hex_colour, with_classes
-from darts_train.figures.panels import to_png
+from darts_train.figures.style import to_png
 
 PANEL_INCHES, DPI = 5.0, 110
 

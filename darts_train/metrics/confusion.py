@@ -52,7 +52,7 @@ def count_metrics(matrix: Tensor, classes: Sequence[str]) -> dict[str, float]:
     per_class = [one_class_metrics(m, k) for k in range(1, len(m))]
     if len(m) == 2:
         return overall | {name: 0.0 if math.isnan(v) else v for name, v in per_class[0].items()}
-    means = {name: _mean([scores[name] for scores in per_class]) for name in CLASS_METRICS}
+    means = {name: mean_of_finite([scores[name] for scores in per_class]) for name in CLASS_METRICS}
     single = {
         class_metric(name, classes[k + 1]): scores[name] for name in CLASS_METRICS for k, scores in enumerate(per_class)
     }
@@ -94,7 +94,7 @@ def _divide(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator != 0 else 0.0
 
 
-def _mean(values: list[float]) -> float:
-    """Mean of what is not NaN; 0 where all is."""
+def mean_of_finite(values: Sequence[float]) -> float:
+    """Mean of what is not NaN; 0 where all is, or nothing is there."""
     found = [value for value in values if not math.isnan(value)]
     return sum(found) / len(found) if found else 0.0

@@ -6,12 +6,13 @@ trains. The same arithmetic is here twice, in torch (`InputLayer`) and in NumPy 
 for ONNX Runtime), and both give the same bits: multiply and add are rounded separately in either,
 so no fused multiply-add may replace them. Never bfloat16: it has 8 bits of mantissa, a code has 16.
 
-Which values become 0 and 1 is kept in each band's `low` and `high` (`raster/catalogue.py` for known names).
+Which values become 0 and 1 is kept in each band's `low` and `high` (`raster/catalogue.py` for known names, or what
+`normalisation.py` makes of a set's statistics). Two kinds look at each patch instead.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,17 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
+from darts_train.dataset.normalisation import BandNumbers
+from darts_train.models.normalisation import (
+    KINDS,
+    OF_SAMPLE,
+    OF_SET,
+    Kind,
+    fitted_bands,
+    kind_of,
+    scaled_by_sample,
+    scaled_by_sample_numpy,
+)
 from darts_train.raster.band import NODATA, Band, parse_optical_range, with_optical_range
 
 NODATA_INT16 = -1  # the code 65535 seen through the int16 view that torch gets
@@ -33,13 +45,16 @@ _log = logger("models")
 class InputSpecification:
     """The bands of a network in its order, each with its encoding and its range, and the value for no data.
 
-    A band's `low` becomes 0 and its `high` 1; values beyond are clipped. `nodata_fill` is what the network
-    sees where there is no data, after normalisation; it is not clipped, so -1 can set it apart.
+    A band's `low` becomes 0 and its `high` 1; values beyond are clipped, but with `zscore`. The kinds of OF_SAMPLE take
+    both from the patch instead. `nodata_fill` is what the network sees where there is no data, after normalisation; it
+    is not clipped, so -1 can set it apart. `numbers` are the statistics that `low` and `high` were made of, if any.
     Raises UserError where there is no band, one appears twice, or the fill is not finite.
     """
 
     bands: tuple[Band, ...]
     nodata_fill: float = 0.0
+    normalisation: Kind = "range"
+    numbers: tuple[BandNumbers, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.bands:
@@ -51,11 +66,26 @@ class InputSpecification:
             raise UserError(f"--nodata-fill: {self.nodata_fill} is not a finite number.")
 
     @classmethod
-    def from_set(cls, bands: Sequence[Band], optical_range: str | None, nodata_fill: float) -> "InputSpecification":
+    def from_set(
+        cls,
+        bands: Sequence[Band],
+        optical_range: str | None,
+        nodata_fill: float,
+        normalisation: str = "ranges",
+        numbers: Callable[[], tuple[BandNumbers, ...]] = tuple,
+    ) -> "InputSpecification":
         """The specification of a train data set: its bands, optical ones with another range where one is given.
 
-        Raises UserError for a bad range text; a range where no band is optical is said in a warning.
+        `numbers` is asked for the statistics of the training patches where the normalisation needs them.
+        Raises UserError for a bad range text, an unknown normalisation, both at once, and a band that is all no data;
+        a range where no band is optical is said in a warning.
         """
+        kind = kind_of(normalisation)
+        if kind != "range":
+            if optical_range is not None:
+                raise UserError(f"--optical-range and --normalisation {kind} exclude each other; leave one out.")
+            found = numbers() if kind in OF_SET else ()
+            return cls(fitted_bands(bands, kind, found) if found else tuple(bands), nodata_fill, kind, found)
         if optical_range is None:
             return cls(tuple(bands), nodata_fill)
         low, high = parse_optical_range(optical_range)
@@ -67,6 +97,15 @@ class InputSpecification:
     def names(self) -> tuple[str, ...]:
         """Names of the bands, in the order of the network's channels."""
         return tuple(band.name for band in self.bands)
+
+    @property
+    def clipped(self) -> bool:
+        """Whether all that the network sees of valid pixels lies in [0, 1]."""
+        return self.normalisation != "zscore"
+
+    def zeros(self) -> FloatArray:
+        """What the network sees of the value 0 of each band, float32 [c]; of no meaning for the kinds of OF_SAMPLE."""
+        return np.array([-band.low / (band.high - band.low) for band in self.bands], np.float32)
 
     def factors(self) -> tuple[FloatArray, FloatArray]:
         """Multiplier and bias float32 [c] with `normalised = code · multiplier + bias`.
@@ -82,34 +121,46 @@ class InputSpecification:
         """Network input float32 [..., c, h, w] of codes (uint16) or of values already in [0, 1] (float).
 
         NODATA codes and NaN become `nodata_fill`. The NumPy twin of `InputLayer`, equal bit for bit.
-        Raises ValueError for another dtype or another number of bands.
+        Raises ValueError for another dtype or another number of bands, and for float where statistics are of codes.
         """
         _check_channels(x.shape, len(self.bands))
         fill = np.float32(self.nodata_fill)
         if x.dtype.kind == "f":
             values = x.astype(np.float32)
+            if self.by_sample(True):
+                return scaled_by_sample_numpy(values, np.isnan(values), self.normalisation, self.nodata_fill)
             return np.where(np.isnan(values), fill, values)
         if x.dtype != np.uint16:
             raise ValueError(f"codes are uint16, not {x.dtype}")
+        if self.by_sample(False):
+            return scaled_by_sample_numpy(x, x == NODATA, self.normalisation, self.nodata_fill)
         multiplier, bias = (factor[:, None, None] for factor in self.factors())
         values = x.astype(np.float32)
         values *= multiplier
         values += bias
-        np.clip(values, 0.0, 1.0, out=values)
+        if self.clipped:
+            np.clip(values, 0.0, 1.0, out=values)
         values[x == NODATA] = fill
         return values
+
+    def by_sample(self, floats: bool) -> bool:
+        """Whether each patch is its own measure. Raises ValueError where float input cannot be taken."""
+        if floats and self.normalisation in OF_SET:
+            raise ValueError(f"{self.normalisation} is of values with units; these have none")
+        return self.normalisation in OF_SAMPLE
 
     def to_config(self) -> dict[str, Any]:
         """The specification as plain values: keys of the model file (see DESIGN, "The model file")."""
         return {
             "bands": list(self.names),
             "input_combination": list(self.names),
-            "normalisation": "range",
+            "normalisation": self.normalisation,
             "ranges": [[float(band.low), float(band.high)] for band in self.bands],
             "band_scales": [float(band.scale) for band in self.bands],
             "band_offsets": [float(band.offset) for band in self.bands],
             "optical_bands": [band.name for band in self.bands if band.optical],
             "nodata_fill": float(self.nodata_fill),
+            **({"statistics": [dataclasses.asdict(one) for one in self.numbers]} if self.numbers else {}),
         }
 
     @classmethod
@@ -124,7 +175,11 @@ class InputSpecification:
                 Band(str(name), float(scale), float(offset), float(low), float(high), name in optical)
                 for name, scale, offset, (low, high) in rows
             )
-            return cls(bands, float(config["nodata_fill"]))
+            numbers = tuple(BandNumbers.from_plain(one) for one in config.get("statistics") or ())
+            kind = config.get("normalisation", "range")
+            if kind not in KINDS:
+                raise UserError(f"its normalisation {kind!r} is none of {', '.join(KINDS)}.")
+            return cls(bands, float(config["nodata_fill"]), kind, numbers)
         except KeyError as error:
             raise UserError(f"the input specification lacks {error}.") from None
         except (TypeError, ValueError) as error:
@@ -154,13 +209,19 @@ class InputLayer(nn.Module):
         fill = self.spec.nodata_fill
         if x.is_floating_point():
             x = x.to(torch.float32)
+            if self.spec.by_sample(True):
+                return scaled_by_sample(x, x.isnan(), self.spec.normalisation, fill)
             return x.masked_fill(x.isnan(), fill)
         if x.dtype == torch.uint16:
             x = x.view(torch.int16)
         if x.dtype != torch.int16:
             raise ValueError(f"codes are int16 or uint16, not {x.dtype}")
         values = x.to(torch.int32).bitwise_and_(0xFFFF).to(torch.float32)
-        values.mul_(self.multiplier).add_(self.bias).clamp_(0.0, 1.0)
+        if self.spec.by_sample(False):
+            return scaled_by_sample(values, x == NODATA_INT16, self.spec.normalisation, fill)
+        values.mul_(self.multiplier).add_(self.bias)
+        if self.spec.clipped:
+            values.clamp_(0.0, 1.0)
         return values.masked_fill_(x == NODATA_INT16, fill)
 
 

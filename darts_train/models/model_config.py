@@ -14,6 +14,7 @@ from darts_train.models.arguments import NetworkOptions, hashable, is_known, pla
 from darts_train.models.factory import output_channels
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.legacy import is_legacy, legacy_specification
+from darts_train.models.normalisation import Kind
 
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
@@ -118,7 +119,7 @@ class ModelConfig(BaseModel):
     model: NetworkArguments
     spec: InputSpecification
     fit: Literal["tile"] = "tile"
-    normalisation: Literal["range"] = "range"
+    normalisation: Kind = "range"
     patch_size: int = Field(ge=1)
     classes: tuple[str, ...] = Field(min_length=2)
     ignore_index: int = Field(ge=0, le=255)

@@ -8,6 +8,7 @@ from darts_train.options.fields import OptionGroup, option
 
 DataSplitMethod = Literal["random", "region", "sample"]
 FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified"]
+Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 
 
@@ -19,6 +20,11 @@ class Data(OptionGroup):
     bands: tuple[str, ...] | None = option("Bands to use, in this order; none: all of the set.", None)
     optical_range: str | None = option(
         "Reflectance that becomes 0 and 1: v1 (0,0.3), v2 (-0.1,0.5) or LO,HI; none: as the set says.", None
+    )
+    normalisation: Normalisation = option(
+        "What becomes 0 and 1: fixed ranges of the bands, statistics of the training patches, or each patch's own.",
+        "ranges",
+        aliases=("--normalization", "--normalization-strategy"),
     )
     nodata_fill: float = option(
         "What the network sees where there is no data, after normalisation.", 0.0, low=-1e6, high=1e6

@@ -41,22 +41,32 @@ def random_symmetry(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[T
     return x, y
 
 
-def photometric(x: Tensor, missing: Tensor, optical: Sequence[bool], fill: float, generator: torch.Generator) -> Tensor:
+def photometric(
+    x: Tensor,
+    missing: Tensor,
+    optical: Sequence[bool],
+    fill: float,
+    generator: torch.Generator,
+    zeros: Tensor | None = None,
+) -> Tensor:
     """Brightness, contrast and noise on the optical bands.
 
     Args:
-        x: float32 [n, c, h, w] as the network sees it, in [0, 1].
+        x: float32 [n, c, h, w] as the network sees it, in [0, 1] unless `zeros` are given.
         missing: bool [n, c, h, w], True where there is no data; `fill` is written there again.
         optical: Whether band i is optical; the others are returned as they came.
         fill: What stands for no data.
         generator: Source of all draws, on the device of `x`.
+        zeros: float32 [c, 1, 1], what stands for no light at all where that is not 0; nothing is clipped then.
 
     Returns:
         float32 [n, c, h, w]; `x` itself where no band is optical.
     """
     if not any(optical):
         return x
-    touched = _noise(_brightness_contrast(x, _means(x, missing), generator), generator).clamp(0.0, 1.0)
+    light = x if zeros is None else x - zeros
+    touched = _noise(_brightness_contrast(light, _means(light, missing), generator), generator)
+    touched = touched.clamp(0.0, 1.0) if zeros is None else touched + zeros
     is_optical = torch.tensor(list(optical), device=x.device)[:, None, None]
     return torch.where(is_optical, touched.masked_fill(missing, fill), x)
 

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from darts_train.base.progress import track
-from darts_train.metrics.confusion import confusion_matrix, count_metrics
+from darts_train.metrics.confusion import confusion_matrix
+from darts_train.metrics.groups import Groups, add_up
+from darts_train.metrics.object_state import ObjectMetrics
 from darts_train.metrics.state import SegmentationMetrics
 from darts_train.models.input_spec import InputLayer
 from darts_train.training.losses import FocalLoss
@@ -20,31 +24,26 @@ class Evaluation:
     """What a pass over a part gave.
 
     Attributes:
-        counts: the final state (histogram for two classes, confusion matrix for more), on the CPU.
+        counts: the final state (histograms, and a confusion matrix for several classes), on the device.
+        objects: the final state of objects and outlines.
         per_patch: int64 [n, k, k] confusion matrix of every patch at a threshold of 0.5, in the loader's order.
+        objects_per_patch: int64 [n, k - 1, 3], objects found, made up and missed of every patch and foreground class.
         rows: int64 [n], the rows of the set.
     """
 
     counts: SegmentationMetrics
+    objects: ObjectMetrics
     per_patch: Tensor
+    objects_per_patch: NDArray[np.int64]
     rows: Tensor
 
-    def by_group(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Metrics of each group of patches (`names[i]` is the group of patch i), sorted by name.
+    def metrics(self, prefix: str = "") -> dict[str, float]:
+        """All metrics, of pixels and of objects, names beginning with `prefix`."""
+        return self.counts.compute(prefix) | self.objects.compute(prefix)
 
-        Pixels are pooled, so a group's IoU is that of one large image. See `metrics.confusion` for what has no support.
-        """
-        found = {}
-        for name in sorted(set(names)):
-            members = torch.tensor([other == name for other in names])
-            matrix = self.per_patch[members].sum(0)
-            metrics = count_metrics(matrix, self.counts.classes)
-            wanted = ("JaccardIndex", "F1Score", "Precision", "Recall", "Accuracy")
-            positives = float(matrix[1:].sum())
-            found[name] = {"patches": int(members.sum()), "positive_pixels": positives} | {
-                k: metrics[k] for k in wanted
-            }
-        return found
+    def by_group(self, names: Sequence[str]) -> Groups:
+        """Counts of each group of patches (`names[i]` is the group of patch i), sorted by name."""
+        return add_up(names, self.per_patch.numpy(), self.objects_per_patch)
 
 
 def evaluate(
@@ -59,14 +58,23 @@ def evaluate(
     """Run `network` (moved to `device`, in eval mode, float32) over all batches of `loader`."""
     network.to(device).eval()
     layer.to(device)
-    counts = SegmentationMetrics(classes, ignore_index, device)
-    matrices, rows = [], []
+    counts, objects = SegmentationMetrics(classes, ignore_index, device), ObjectMetrics(classes, ignore_index)
+    matrices, found, rows = [], [], []
     with torch.inference_mode():
         for batch in track(loader, "testing", len(loader)):
             y = batch["y"].to(device)
             logits = network(layer(batch["x"].to(device))).float()
             counts.update(logits, y, loss.total(logits, y)[0])
-            predicted = (logits[:, 0].sigmoid() > 0.5).long() if counts.binary else logits.argmax(1)
+            probability, predicted = _decided(logits)
             matrices.append(confusion_matrix(predicted, y, len(classes), ignore_index).cpu())
+            found.append(objects.update(probability.cpu().numpy(), predicted.cpu().numpy(), batch["y"].numpy()))
             rows.append(batch["index"])
-    return Evaluation(counts, torch.cat(matrices), torch.cat(rows))
+    return Evaluation(counts, objects, torch.cat(matrices), np.concatenate(found), torch.cat(rows))
+
+
+def _decided(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities of the foreground classes [n, k - 1, h, w], and class indices [n, h, w], of logits."""
+    if logits.shape[1] == 1:
+        probability = logits.sigmoid()
+        return probability, (probability[:, 0] > 0.5).long()
+    return logits.softmax(1)[:, 1:], logits.argmax(1)

@@ -100,7 +100,7 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Focal loss of one augmented batch."""
-        x, y = self._augmented(batch["x"], batch["y"]) if self.augment else (self.input(batch["x"]), batch["y"])
+        x, y = self._step_input(batch)
         logits = self._logits(x)
         loss = self.loss(logits, y)
         self._loss_sum += loss.detach()
@@ -139,15 +139,26 @@ class SegmentationModule(pl.LightningModule):
             line = "epoch %d/%d: train loss %.4g, val loss %.4g, val IoU %.4f (%.1f s)"
             _log.info(line, self.current_epoch + 1, of, loss, self.val_metrics["val/loss"], score, seconds)
 
-    def _augmented(self, codes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        generator = step_generator(self.seed, self.global_step, self.device)
+    @property
+    def counted(self) -> SegmentationMetrics:
+        """The counts of this epoch's validation."""
+        return self._counted
+
+    def _step_input(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        if not self.augment:
+            return self.input(batch["x"]), batch["y"]
+        return self.augmented(batch["x"], batch["y"], step_generator(self.seed, self.global_step, self.device))
+
+    def augmented(self, codes: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Network input float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike."""
         codes, y = random_symmetry(codes, y, generator)
         optical = [band.optical for band in self.spec.bands]
-        x = photometric(self.input(codes), missing_values(codes), optical, self.spec.nodata_fill, generator)
+        zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
+        x = photometric(self.input(codes), missing_values(codes), optical, self.spec.nodata_fill, generator, zeros)
         return x, y
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
-        state = SegmentationMetrics(self.classes, self.ignore_index, self.device)
+        state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)
         state.update(logits.detach(), y, torch.zeros((), device=self.device))
         found = state.compute() | {"loss": float(loss.detach())}
         return {f"train/{name}": found[name] for name in metric_names(self.classes, curves=False)}

@@ -1,12 +1,16 @@
 """Testing a trained network: what it says, and what it refuses."""
 
+import dataclasses
 import json
 import logging
+import shutil
 
+import pandas as pd
 import pytest
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.experiments import evaluate_run, evaluation_figures
 from darts_train.experiments.run import test_smp as call_test
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.learning import Test as RunToTest  # pytest collects what is called Test
@@ -27,26 +31,34 @@ def places(tmp_path_factory):
 def few_pictures():
     """Two pictures show what eight show, in a quarter of the time."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation_figures, "WORST_PATCHES", 1)
         patch.setattr(sample_figures, "POSITIVES", 1)
         patch.setattr(sample_figures, "EMPTIES", 1)
         yield
 
 
-def run_tested(places, data="set", split=None, bands=None, **options):
+def run_tested(places, data="set", split=None, bands=None, pictures=False, **options):
     torch.set_num_threads(1)
-    return call_test(
-        RunToTest(**{"run_name": "run", "run_id": "aaaaaaaa", **options}),
-        Data(train_data_dir=places / data, bands=bands),
-        Split(**(split or {})),
-        Artifacts(artifact_dir=places / "artifacts"),
-        Device(device="cpu"),
-        Tracking(),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        if not pictures:
+            patch.setattr(evaluate_run, "draw", lambda *_: None)
+        return call_test(
+            RunToTest(**{"run_name": "run", "run_id": "aaaaaaaa", **options}),
+            Data(train_data_dir=places / data, bands=bands),
+            Split(**(split or {})),
+            Artifacts(artifact_dir=places / "artifacts"),
+            Device(device="cpu"),
+            Tracking(),
+        )
 
 
 @pytest.fixture(scope="module")
-def result(places):
-    return run_tested(places, split={"data_split_method": "region", "data_split_by": ("Region 1",)})
+def result(places, tmp_path_factory):
+    """The result of one test, its files set aside: later tests of the same run replace them."""
+    found = run_tested(places, split={"data_split_method": "region", "data_split_by": ("Region 1",)}, pictures=True)
+    aside = tmp_path_factory.mktemp("aside") / "run"
+    shutil.copytree(found.path.parent, aside)
+    return dataclasses.replace(found, path=aside / found.path.name)
 
 
 def test_only_the_test_part_is_tested(result):
@@ -72,8 +84,34 @@ def test_the_files_say_what_the_result_says(result):
     tp, fp, fn = report["confusion"][1][1], report["confusion"][0][1], report["confusion"][1][0]
     assert result.metrics["test/JaccardIndex"] == pytest.approx(tp / (tp + fp + fn))
     figures = {path.name for path in (result.path.parent / "figures/test-samples").iterdir()}
-    assert {"confusion.png", "roc.png", "precision_recall.png"} < figures
-    assert len(figures) == 5
+    drawn = {f"{name}.png" for name in ("confusion", "roc", "precision_recall", "thresholds", "worst_scenes")}
+    assert drawn < figures
+    assert {name.split("_")[0] for name in figures - drawn} == {"instance", "sample", "worst"}
+    assert len(figures) == len(drawn) + 2 + 2 + 1
+
+
+def test_tables_and_intervals_are_in_the_run(result):
+    report = json.loads(result.path.read_text())
+    scores = pd.read_parquet(result.path.parent / "test_scores.parquet")
+    (whole,) = scores[scores["part"] == "all"].to_dict("records")
+    assert whole["JaccardIndex"] == pytest.approx(report["metrics"]["test/JaccardIndex"])
+    assert whole["tp"] == report["confusion"][1][1]
+    assert set(scores[scores["part"] == "scene"]["name"]) == set(report["per_sample"]) == {"scene01", "scene03"}
+    interval = report["interval"]
+    assert (interval["metric"], interval["scenes"]) == ("test/JaccardIndex", 2)
+    assert interval["low"] <= report["metrics"]["test/JaccardIndex"] <= interval["high"]
+    (objects,) = report["objects"].values()
+    assert objects == {name: whole[f"objects_{name}"] for name in ("tp", "fp", "fn")}
+    tp, extra, missed = objects.values()
+    assert report["metrics"]["test/InstanceAccuracy"] == pytest.approx(tp / (tp + extra + missed))
+    assert len(pd.read_parquet(result.path.parent / "test_thresholds.parquet")) == 1025
+
+
+def test_one_scene_has_no_interval(places):
+    found = run_tested(places, split={"data_split_method": "sample", "data_split_by": ("scene01",)})
+    assert found.interval is None
+    assert "no confidence interval of the IoU: one scene" in found.summary()
+    assert json.loads(found.path.read_text())["interval"] is None
 
 
 def test_the_best_threshold_is_no_worse_than_one_half(result):

@@ -14,6 +14,7 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.experiments.run import LOCK_FILE, train_smp
 from darts_train.models.model_file import load_model_file
 from darts_train.options.learning import Artifacts, Data, Device, Run, Split, Tracking
+from darts_train.training import sample_figures
 from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule, TrainingError
 from tests.support.runs import hyperparameters, run, training, weights_hash
@@ -31,7 +32,10 @@ def root(tmp_path_factory):
 def trained(root, tmp_path_factory):
     """A finished run with validations in epochs 2 and 3, and figures."""
     directory = tmp_path_factory.mktemp("runs") / "run-aaaaaaaa"
-    result = run(root, directory, t={"check_val_every_n_epoch": 2, "plot_every_n_val_epochs": 1})
+    with pytest.MonkeyPatch.context() as patch:  # two patches show what eight show
+        patch.setattr(sample_figures, "POSITIVES", 1)
+        patch.setattr(sample_figures, "EMPTIES", 1)
+        result = run(root, directory, t={"check_val_every_n_epoch": 2, "plot_every_n_val_epochs": 1})
     return directory, result
 
 
@@ -104,8 +108,21 @@ def test_metrics_file_has_each_epoch_once_and_the_last_is_validated(trained):
     assert rates == pytest.approx([0.01, 0.01 * 0.95, 0.01 * 0.95**2])
 
 
-def test_figures_show_samples(trained):
-    assert sorted((trained[0] / "figures" / "val0-samples").glob("sample_*.png"))
+def test_figures_show_samples_and_curves_of_each_plotted_epoch(trained):
+    figures = trained[0] / "figures"
+    assert {p.name for p in figures.glob("*")} == {"data", "epochs.png", "val0-samples"}
+    assert {p.name for p in (figures / "data").iterdir()} == {"split.png", "augmentation.png"}
+    names = {p.stem for p in (figures / "val0-samples").iterdir()}
+    curves = {f"{name}_{step}" for name in ("confusion", "roc", "precision_recall") for step in (6, 9)}
+    assert curves < names
+    assert {name.split("_")[1] for name in names - curves} == {"6", "9"}
+    assert all(name.startswith("sample_") for name in names - curves)
+
+
+def test_figures_change_nothing_that_is_learned(trained, root, tmp_path):
+    run(root, tmp_path / "plain", t={"check_val_every_n_epoch": 2})
+    assert not (tmp_path / "plain" / "figures").exists()
+    assert weights_hash(tmp_path / "plain" / "checkpoints/best.ckpt") == weights_hash(trained[1].best_checkpoint)
 
 
 def test_the_best_checkpoint_has_the_metrics_that_are_reported(trained):

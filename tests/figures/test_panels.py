@@ -9,12 +9,13 @@ from darts_train.figures.panels import (
     HIT,
     IGNORED,
     MISSED,
+    PAINT,
+    _scores,
     agreement_image,
     class_image,
-    confusion_panel,
-    curve_panel,
     rgb_image,
     sample_panel,
+    thinned,
 )
 
 
@@ -47,7 +48,7 @@ def test_agreement_colours():
     predicted = np.array([[1, 1, 0, 0, 1, 1]])
     painted = agreement_image(np.zeros((1, 6, 3)), target, predicted, 255)[0]
     expected = [HIT, EXTRA, MISSED, (0, 0, 0), IGNORED, EXTRA]
-    np.testing.assert_allclose(painted, 0.5 * np.array(expected))
+    np.testing.assert_allclose(painted, PAINT * np.array(expected))
 
 
 def test_classes_have_colours_and_the_background_is_white():
@@ -57,12 +58,21 @@ def test_classes_have_colours_and_the_background_is_white():
 
 
 @pytest.mark.parametrize("prediction", [np.full((8, 8), 0.7, np.float32), np.full((8, 8), 2)])
-def test_a_sample_is_a_picture(prediction):
-    x = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
-    png = sample_panel(x, ("red", "green", "blue"), np.full((8, 8), 255), prediction, 255, "patch 1: scene")
-    assert picture(png).shape[:2] == (400, 1400)
+@pytest.mark.parametrize("names", [("red", "green", "blue"), ("blue", "green", "red", "nir", "slope")])
+def test_a_sample_is_a_picture_that_grows_with_further_bands(prediction, names):
+    x = np.random.default_rng(0).random((len(names), 8, 8)).astype(np.float32)
+    x[:, 0] = np.nan
+    png = sample_panel(x, names, np.full((8, 8), 255), prediction, 255, "patch 1: scene", ("land", "ice", "water"))
+    assert picture(png).shape[:2] == (410 if len(names) == 3 else 620, 1300)
 
 
-def test_test_figures_are_pictures_also_without_support():
-    assert picture(confusion_panel(np.array([[10, 2], [0, 0]]), ("background", "slump"))).std() > 0
-    assert picture(curve_panel(np.zeros(3), np.zeros(3), "x", "y", "empty")).std() > 0
+def test_scores_of_a_patch_are_those_of_its_valid_pixels():
+    target, predicted = np.array([[1, 1, 0, 0, 255, 2]]), np.array([[1, 0, 1, 0, 1, 1]])
+    assert _scores(target, predicted, 255) == "accuracy 0.400, F1 0.333, IoU 0.200"
+    assert _scores(np.zeros((2, 2)), np.zeros((2, 2)), 255) == "accuracy 1.000, nothing to find"
+    assert "nothing to find" in _scores(np.full((2, 2), 255), np.ones((2, 2)), 255)
+
+
+@pytest.mark.parametrize(("side", "drawn"), [(512, 512), (513, 257), (1024, 512), (8, 8)])
+def test_large_patches_are_thinned_out(side, drawn):
+    assert thinned(np.zeros((2, side, side))).shape == (2, drawn, drawn)

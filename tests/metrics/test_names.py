@@ -24,6 +24,13 @@ from darts_train.metrics.names import METRICS, MONITOR, canonical_metric
         ("val/JaccardIndex_thaw_slump", "val/JaccardIndex_thaw_slump"),
         ("val_iou_Ice Wedge", "val/JaccardIndex_Ice Wedge"),
         ("jaccard_index_water", "val/JaccardIndex_water"),
+        ("val/iou_epoch", "val/JaccardIndex"),
+        ("val/recall_epoch/macro", "val/Recall_macro"),
+        ("val_iou_epoch", "val/JaccardIndex"),
+        ("val/iou_kelp", "val/JaccardIndex_kelp"),
+        ("valid/dice_score", "val/F1Score"),
+        ("validation_mean_iou", "val/JaccardIndex"),
+        ("val/AUROC_ice", "val/AUROC_ice"),
     ],
 )
 def test_what_users_write_and_what_they_mean(written, meant):
@@ -49,3 +56,11 @@ def test_the_refusal_names_the_nearest():
 def test_training_metrics_score_nothing():
     with pytest.raises(UserError, match="use val/JaccardIndex"):
         canonical_metric("train/iou")
+
+
+@pytest.mark.parametrize(
+    "name", ["test/InstanceF1Score", "val/instance_f1_score", "boundary_iou", "InstanceRecall_water"]
+)
+def test_metrics_of_objects_score_nothing(name):
+    with pytest.raises(UserError, match="measured in tests only"):
+        canonical_metric(name)

@@ -59,6 +59,33 @@ def test_overall_metrics_of_several_classes_equal_torchmetrics(name, oracle_name
     assert run([(logits, target)], THREE).compute()[name] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["AUROC", "AveragePrecision"])
+def test_areas_of_a_class_are_those_against_all_else(name):
+    batches = [random_batch(seed, 3) for seed in range(2)]
+    oracle = getattr(tm, f"Multiclass{name}")(num_classes=3, average=None, thresholds=None, ignore_index=IGNORE)
+    for logits, target in batches:
+        oracle.update(logits, target.long())
+    found, expected = run(batches, THREE).compute(), oracle.compute()
+    for index in (1, 2):
+        assert found[f"{name}_{THREE[index]}"] == pytest.approx(float(expected[index]), abs=1e-3)
+    assert found[name] == pytest.approx((found[f"{name}_water"] + found[f"{name}_ice"]) / 2)
+
+
+def test_an_absent_class_has_no_areas():
+    logits, target = random_batch(1, 3)
+    target[target == 2] = 0
+    found = run([(logits, target)], THREE).compute()
+    assert math.isnan(found["AUROC_ice"])
+    assert found["AUROC"] == found["AUROC_water"]
+
+
+def test_curves_can_be_left_out():
+    state = SegmentationMetrics(THREE, IGNORE, curves=False)
+    logits, target = random_batch(1, 3)
+    state.update(logits, target, torch.tensor(0.0))
+    assert set(state.compute()) == set(metric_names(THREE, curves=False))
+
+
 def test_the_mean_is_over_foreground_classes():
     found = run([random_batch(1, 3)], THREE).compute()
     assert found["JaccardIndex"] == pytest.approx((found["JaccardIndex_water"] + found["JaccardIndex_ice"]) / 2)
