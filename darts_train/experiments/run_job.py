@@ -12,15 +12,21 @@ from darts_train.base.provenance import host, now, package_versions
 from darts_train.experiments.run_settings import PreparedRun
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
-from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, read_checkpoint
+from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, progress, read_checkpoint
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
+from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
 from darts_train.training.module import SegmentationModule
 from darts_train.training.sample_figures import SampleFigures, chosen_patches
 from darts_train.training.trackers import FileTracker, make_wandb
 from darts_train.training.weights import load_weights
 
 CHECKPOINTS, SPLIT_FILE = "checkpoints", "split.parquet"
+# Hyperparameters that the module takes by name, or that are said elsewhere: in the model's description, by the loader.
+NAMED = (
+    "model_arch", "model_encoder", "model_encoder_weights", "model_options", "augment", "learning_rate", "gamma",
+    "focal_loss_alpha", "focal_loss_gamma", "batch_size",
+)  # fmt: skip
 SHOWN = (MONITOR, "val/F1Score", "val/Precision", "val/Recall", "val/loss")
 _log = logger("experiments")
 
@@ -139,10 +145,10 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         "cv_name": place.cv_name or "none",
         "tune_name": place.tune_name or "none",
     }
-    h = job.hyperparameters
+    h = with_numbers(job.hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
     module = SegmentationModule(
         prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
-        random_seed=job.seed, run=names, pretrained=not replaced,
+        random_seed=job.seed, run=names, pretrained=not replaced, recipe=plain_recipe(h, NAMED),
     )  # fmt: skip
     if job.weights_from and not last:
         load_weights(module, job.weights_from)
@@ -154,8 +160,8 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         num_workers=training.num_workers,
         in_memory=training.in_memory,
     )
-    done = int(read_checkpoint(last)["epoch"]) + 1 if last else 0
-    files = FileTracker(place.directory, prepared.data.config.classes, done)
+    done = progress(read_checkpoint(last)) if last else (0, 0)
+    files = FileTracker(place.directory, prepared.data.config.classes, *done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))
     wandb = make_wandb(place.directory, job.tracking, names, tags)
     figures = SampleFigures(

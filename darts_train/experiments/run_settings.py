@@ -19,7 +19,8 @@ from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
-from darts_train.training.checkpoint import read_checkpoint
+from darts_train.training.checkpoint import progress, read_checkpoint
+from darts_train.training.losses_build import check_learning
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
@@ -39,13 +40,14 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     """Open the set, split it, and check that this network can learn from it here.
 
     Raises:
-        UserError: the set is damaged, a band, region, architecture, encoder or device does not exist, the split or the
-            fold is impossible, a part is empty, or the network does not take patches of this size.
+        UserError: the set is damaged, a band, region, architecture, encoder, loss, option or device does not exist, the
+            split or the fold is impossible, a part is empty, or the network does not take patches of this size.
     """
     where = torch_device(device.device)
     check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
     options = parse_options(hyperparameters.model_options)
     opened = TrainData.open(data.train_data_dir, data.bands)
+    check_learning(hyperparameters, len(opened.config.classes))
     indices = make_split(opened.metadata, split, fold)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
@@ -129,7 +131,7 @@ def check_start(
             f"--continue-from-checkpoint: {path} was trained with other {other}: {theirs[other]}; "
             "use the same settings, or --weights-from-checkpoint."
         )
-    done = int(content["epoch"]) + 1
+    done, _ = progress(content)
     if done >= training.max_epochs:
         raise UserError(
             f"--continue-from-checkpoint: {path} has {done} epochs behind it; --max-epochs must be more than that."
