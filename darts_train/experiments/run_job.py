@@ -9,7 +9,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
 from darts_train.base.log import logger
 from darts_train.base.provenance import host, now, package_versions
-from darts_train.experiments.run_settings import PreparedRun
+from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
 from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, progress, read_checkpoint
@@ -22,11 +22,6 @@ from darts_train.training.trackers import FileTracker, make_wandb
 from darts_train.training.weights import load_weights
 
 CHECKPOINTS, SPLIT_FILE = "checkpoints", "split.parquet"
-# Hyperparameters that the module takes by name, or that are said elsewhere: in the model's description, by the loader.
-NAMED = (
-    "model_arch", "model_encoder", "model_encoder_weights", "model_options", "augment", "learning_rate", "gamma",
-    "focal_loss_alpha", "focal_loss_gamma", "batch_size",
-)  # fmt: skip
 SHOWN = (MONITOR, "val/F1Score", "val/Precision", "val/Recall", "val/loss")
 _log = logger("experiments")
 
@@ -148,7 +143,7 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
     h = with_numbers(job.hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
     module = SegmentationModule(
         prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
-        random_seed=job.seed, run=names, pretrained=not replaced, recipe=plain_recipe(h, NAMED),
+        random_seed=job.seed, run=names, pretrained=not replaced, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
     )  # fmt: skip
     if job.weights_from and not last:
         load_weights(module, job.weights_from)

@@ -20,10 +20,15 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 from darts_train.training.checkpoint import progress, read_checkpoint
-from darts_train.training.losses_build import check_learning
+from darts_train.training.losses_build import check_learning, plain_recipe
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
+# Those of the first version. The module takes them by name, or they are in the model's description, or the loader's.
+FIRST_HYPERPARAMETERS = (
+    "model_arch", "model_encoder", "model_encoder_weights", "model_options", "augment", "learning_rate", "gamma",
+    "focal_loss_alpha", "focal_loss_gamma", "batch_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +97,16 @@ def run_fingerprint(
     """Hash of everything that decides a run's result: two runs with the same one give the same network.
 
     `start` is a checkpoint that the run begins with; its content counts, not its name. Not in the hash: where the
-    data lie, the device, readers, figures, trackers.
+    data lie, the device, readers, figures, trackers. An option that came later counts only where it is not at its
+    default, so that the runs of older versions keep their hash and go on.
     """
     return hash_json(
         {
             "data": prepared.data.data_hash,
             "split": prepared.indices.hash,
             "model": prepared.config,
-            "hyperparameters": asdict(hyperparameters),
+            "hyperparameters": {name: getattr(hyperparameters, name) for name in FIRST_HYPERPARAMETERS}
+            | plain_recipe(hyperparameters, FIRST_HYPERPARAMETERS),
             "training": {name: getattr(training, name) for name in DECISIVE},
             "fold": fold,
             "seed": seed,

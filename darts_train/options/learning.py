@@ -79,6 +79,8 @@ class Hyperparameters(OptionGroup):
     ema_decay: float = option(
         "Average of the weights over steps, such as 0.999, is validated and saved; 0: off.", 0.0, low=0, high=0.999999
     )
+    swa_start_epoch: int = option("Epochs before the weights of epochs are averaged (SWA); 0: off.", 0, low=0)
+    swa_lr: float | None = option("Learning rate while they are; none: as scheduled.", None, above=0, high=1e30)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
-"""An exponential moving average of the weights (Polyak averaging), kept beside those that are trained.
+"""An average of the weights, kept beside those that are trained: average ← d·average + (1 - d)·weights.
 
-After every step average ← d·average + (1 - d)·weights, with d rising to the decay that was asked for,
+Moving (EMA, Polyak averaging): after every step, with d rising to the decay that was asked for,
 d = min(decay, (1 + n) / (10 + n)) after n steps, so that the random first weights are forgotten in short runs too.
-Statistics of normalisation are averaged as weights are; counters are taken over.
+Equal (SWA, Izmailov et al. 2018, https://arxiv.org/abs/1803.05407): after every epoch from a certain one on,
+d = n / (n + 1); before that there is no average. Statistics of normalisation are averaged as weights are, so that no
+further pass over the data is needed for them; counters are taken over.
 
 The average is what is validated and what a checkpoint holds as its `state_dict`, so every reader of checkpoints has it
 without knowing. The weights in training are beside it, under `TRAINED`, and go on from there when a run is resumed.
@@ -23,14 +25,19 @@ class AveragedWeights:
 
     Args:
         network: The network in training.
-        decay: How much of the average stays at each step, in (0, 1).
+        decay: How much of the average stays at each step, in (0, 1); None weighs all updates the same.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Module, decay: float | None) -> None:
         self.network = network
         self.decay = decay
         self.updates = 0
         self.average: dict[str, Tensor] = {}
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is one: a moving average begins with the first weights, an equal one with its first update."""
+        return self.decay is not None or self.updates > 0
 
     def begin(self) -> None:
         """Start from the network's weights, where no average was restored; and be where the network is."""
@@ -41,8 +48,9 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take a step's weights into the average."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        """Take the network's weights into the average."""
+        n = self.updates
+        decay = n / (n + 1) if self.decay is None else min(self.decay, (1 + n) / (10 + n))
         self.updates += 1
         pairs = [(self.average[name], tensor.detach()) for name, tensor in _tensors(self.network)]
         floats = [pair for pair in pairs if pair[1].is_floating_point()]
@@ -52,12 +60,16 @@ class AveragedWeights:
                 average.copy_(tensor)
 
     def swap(self) -> None:
-        """Exchange the network's weights and the average; a second call changes them back."""
+        """Exchange the network's weights and the average, where there is one; a second call changes them back."""
+        if not self.counts:
+            return
         for name, tensor in _tensors(self.network):
             tensor.data, self.average[name] = self.average[name], tensor.data
 
     def save(self, checkpoint: MutableMapping[str, Any], prefix: str) -> None:
-        """Put the average in the place of the weights in a checkpoint, and the weights beside it."""
+        """Put the average, where there is one, in the place of the weights in a checkpoint, and these beside it."""
+        if not self.counts:
+            return
         checkpoint[TRAINED] = checkpoint["state_dict"]
         average = {prefix + name: tensor for name, tensor in self.average.items()}
         checkpoint["state_dict"] = {name: average.get(name, value) for name, value in checkpoint[TRAINED].items()}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from darts_train.base.errors import UserError
 from darts_train.base.progress import track
 from darts_train.dataset.reader import TrainData
 from darts_train.options.learning import Hyperparameters
@@ -139,6 +140,20 @@ def check_learning(settings: Hyperparameters, classes: int) -> None:
     checked_loss(settings, classes)
     parse_betas(settings.betas)
     parse_lr_options(settings)
+    if settings.ema_decay and settings.swa_start_epoch:
+        raise UserError(
+            "--ema-decay and --swa-start-epoch exclude each other: a checkpoint holds one average; give one."
+        )
+    if settings.swa_lr is not None and not settings.swa_start_epoch:
+        raise UserError("--swa-lr has no effect without --swa-start-epoch.")
+
+
+def check_length(settings: Hyperparameters, epochs: int) -> None:
+    """Raise UserError where something of these settings would begin only after the run's end."""
+    if settings.swa_start_epoch >= epochs:
+        raise UserError(
+            f"--swa-start-epoch: {settings.swa_start_epoch} must be below --max-epochs, {epochs}; nothing is averaged."
+        )
 
 
 def recorded_loss(

@@ -9,7 +9,6 @@ lowered the rate, the average of the weights, and the sums of an epoch that was 
 types, so they load with `weights_only=True`.
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -74,16 +73,12 @@ class SegmentationModule(pl.LightningModule):
         recipe: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        recipe = dict(recipe or {})
-        self.save_hyperparameters(ignore=["pretrained"])
+        self.save_hyperparameters(ignore=["pretrained"] if recipe else ["pretrained", "recipe"])
         self.augment, self.seed = augment, random_seed
-        own = Hyperparameters(
+        self.settings = Hyperparameters(
             learning_rate=learning_rate, gamma=gamma, focal_loss_alpha=focal_loss_alpha,
-            focal_loss_gamma=focal_loss_gamma,
+            focal_loss_gamma=focal_loss_gamma, **_from_plain(recipe or {}),
         )  # fmt: skip
-        self.settings = dataclasses.replace(
-            own, **{name: tuple(value) if isinstance(value, list) else value for name, value in recipe.items()}
-        )
         self.classes: tuple[str, ...] = tuple(config["classes"])
         self.ignore_index = int(config["ignore_index"])
         self.spec = InputSpecification.from_config(config)
@@ -92,7 +87,8 @@ class SegmentationModule(pl.LightningModule):
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
         self.schedule = Schedule(self.settings)
-        self.average = AveragedWeights(self.model, self.settings.ema_decay) if self.settings.ema_decay else None
+        averaged = self.settings.ema_decay or self.settings.swa_start_epoch
+        self.average = AveragedWeights(self.model, self.settings.ema_decay or None) if averaged else None
         self.batches_done: int | None = None  # of this epoch, where it is saved in its middle
         self.resumed: dict[str, Any] | None = None  # what such a checkpoint knew of its epoch
         self.val_metrics: dict[str, float] | None = None  # of this epoch, None where it was not validated
@@ -113,9 +109,10 @@ class SegmentationModule(pl.LightningModule):
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
-        """One step, then its weights go into the average."""
+        """One step, then its weights go into the average: of every step, or of the last one of late epochs."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        if self.average is not None:
+        late = epoch >= self.settings.swa_start_epoch and self.trainer.is_last_batch
+        if self.average is not None and (self.settings.ema_decay or late):
             self.average.update()
 
     def on_train_start(self) -> None:
@@ -270,6 +267,11 @@ class SegmentationModule(pl.LightningModule):
             f"the {what} loss is not finite in epoch {self.current_epoch + 1}, step {self.global_step + 1}; "
             f"try a --learning-rate below {self.settings.learning_rate:g}."
         )
+
+
+def _from_plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of Hyperparameters from a checkpoint's plain values: lists become tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in recipe.items()}
 
 
 def _seeded_network(config: dict[str, Any], seed: int, pretrained: bool) -> torch.nn.Module:

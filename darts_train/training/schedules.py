@@ -94,9 +94,12 @@ class Schedule:
         self.options = parse_lr_options(settings)
         self.plateau = Plateau(self.options["patience"], self.options["threshold"]) if self.name == "plateau" else None
         self.per_epoch = self.name in ("exponential", "none", "plateau")
+        self.swa_start, self.swa_lr = settings.swa_start_epoch, settings.swa_lr
 
     def at(self, position: Position) -> Rate:
         """The rate at a position."""
+        if self.swa_lr is not None and 0 < self.swa_start <= position.epoch:
+            return Rate(self.swa_lr)
         if self.name == "exponential":
             return Rate(self.lr * self.gamma**position.epoch)
         if self.plateau is not None:
