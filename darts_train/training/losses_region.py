@@ -2,12 +2,12 @@
 
 With probabilities p and truth t of one class, I = Σpt, P = Σp and T = Σt:
 
-    Dice        (2I + s) / (P + T + s)
+    Dice        (2I + 2s) / (P + T + 2s)
     Jaccard     (I + s) / (P + T - I + s)
     Tversky     (I + s) / (I + α(P - I) + β(T - I) + s)      α for false positives, β for missed pixels
 
-The loss is 1 - score. As in segmentation-models-pytorch, one of two classes is scored, the positive one, and all of
-more; a class without a true pixel in the batch has no score and adds 0 to the mean. With class weights the mean is
+The loss is 1 - score. As in segmentation-models-pytorch 0.5, one of two classes is scored, the positive one, and all
+of more; a class without a true pixel in the batch has no score and adds 0 to the mean. With class weights the mean is
 weighted.
 """
 
@@ -62,11 +62,10 @@ class RegionLoss(BatchLoss):
 
 
 class Dice(RegionLoss):
-    """1 - Dice coefficient (Milletari et al. 2016, https://arxiv.org/abs/1606.04797, without their squares)."""
+    """1 - Dice coefficient (Milletari et al. 2016, https://arxiv.org/abs/1606.04797, without their squares).
 
-    def score(self, both: Tensor, predicted: Tensor, true: Tensor) -> Tensor:
-        """(2I + s) / (P + T + s)."""
-        return (2 * both + self.smooth) / (predicted + true + self.smooth).clamp_min(EPS)
+    It is the Tversky index with halves for α and β.
+    """
 
 
 class Jaccard(RegionLoss):
