@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from darts_train import __version__
-from darts_train.cli.help import GroupedCommands
+from darts_train.cli.help import HELP_WIDTH, GroupedCommands
 
 app = typer.Typer(
     name="darts",
@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"max_content_width": 80, "help_option_names": ["--help", "-h"]},
+    context_settings={"max_content_width": HELP_WIDTH, "help_option_names": ["--help", "-h"]},
 )
 
 

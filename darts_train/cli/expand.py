@@ -20,7 +20,7 @@ import typer
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger, setup_logging
 from darts_train.cli.config_file import DEFAULT_NAME, read_options
-from darts_train.cli.help import GroupedCommand
+from darts_train.cli.help import HELP_WIDTH, GroupedCommand
 from darts_train.cli.registry import COMMANDS, CommandOption, declare
 from darts_train.options.fields import OptionGroup
 
@@ -87,14 +87,23 @@ def _parameter(option: CommandOption) -> inspect.Parameter:
     default: Any = ... if option.required else option.default
     if option.type.many and isinstance(default, tuple):
         default = list(default)
-    text = option.help if option.required else f"{option.help}  [{default_text(option)}]"
+    metavar, text = _shown(option)
+    text = text if option.required else f"{text}  [{default_text(option)}]"
     settings: dict[str, Any] = {"help": text, "show_default": False}
     settings["rich_help_panel"] = option.group.title
     if not option.type.is_flag:
-        settings |= {"parser": _parser(option), "metavar": option.type.metavar}
+        settings |= {"parser": _parser(option), "metavar": metavar}
     annotation = bool if option.type.is_flag else list[Any] if option.type.many else typing.Any
     info = typer.Option(default, *option.flags, **settings)
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=annotation)
+
+
+def _shown(option: CommandOption) -> tuple[str, str]:
+    """What stands for the value, and the help; choices too many for a line of help are listed in its text."""
+    names = option.type.metavar
+    if len(f"  {max(option.flags, key=len)} {names}") <= HELP_WIDTH:
+        return names, option.help
+    return "NAME", f"{option.help} One of {names.replace('|', ', ')}."
 
 
 def default_text(option: CommandOption) -> str:

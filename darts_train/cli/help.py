@@ -4,6 +4,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+HELP_WIDTH = 80
 PANELS = ("Start", "Train data", "Learning", "Maps")  # families of commands, in the order of a day's work
 
 

@@ -36,7 +36,7 @@ def check_settings(settings: Settings, folds: int, device: Device) -> None:
 
 
 def check_space(settings: Settings, space: SearchSpace, folds: int, device: Device) -> None:
-    """Check a search: every name of a network it may try, its first points, and all folds of one that works.
+    """Check a search: every name of a network or a loss it may try, its first points, and all folds of one that works.
 
     Some pairs of architecture and encoder do not go together. A trial of such a pair fails and the search goes on, so
     they are only told of; but where none of the first points works, the first one's UserError is raised.
@@ -66,8 +66,11 @@ def _check_fold(settings: Settings, fold: int, device: Device) -> None:
 
 def _check_names(settings: Settings, space: SearchSpace) -> None:
     from darts_train.models.factory import check_names
+    from darts_train.training.losses_terms import parse_terms
 
     choices, own = space.choices(), settings.hyperparameters
     for arch in choices.get("model_arch", (own.model_arch,)):
         for encoder in choices.get("model_encoder", (own.model_encoder,)):
             check_names(arch, encoder)
+    for loss in choices.get("loss", ()):
+        parse_terms(loss)

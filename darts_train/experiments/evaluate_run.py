@@ -47,9 +47,10 @@ from darts_train.options.learning import Artifacts, Data, Device, Split, Test, T
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic
 from darts_train.training.evaluate import Evaluation, evaluate
-from darts_train.training.losses import FocalLoss
+from darts_train.training.losses_build import recorded_loss
+from darts_train.training.losses_common import Loss
 from darts_train.training.patches import Indices
-from darts_train.training.trackers import make_wandb
+from darts_train.training.trackers import make_wandb, read_settings
 
 RESULT_FILE = "test_metrics.json"
 _OUTCOMES = ("tp", "fp", "fn")
@@ -150,7 +151,7 @@ def test_smp(
             loader,
             model.classes,
             opened.config.ignore_index,
-            _loss_of(record, model, opened),
+            _loss_of(record, directory, model, opened),
             where,
         )
     metadata = opened.metadata.iloc[found.rows.numpy()]
@@ -205,11 +206,11 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
     return opened, dataclasses.replace(model.spec, bands=tuple(bands))
 
 
-def _loss_of(record: RunRecord | None, model: LoadedModel, data: TrainData) -> FocalLoss:
+def _loss_of(record: RunRecord | None, directory: Path, model: LoadedModel, data: TrainData) -> Loss:
     """The loss that the run was trained with; without a record that of the defaults."""
     settings: Mapping[str, Any] = record.settings.get("hyperparameters", {}) if record else {}
-    alpha, gamma = settings.get("focal_loss_alpha"), settings.get("focal_loss_gamma", 2.0)
-    return FocalLoss(len(model.classes), alpha, gamma, data.config.ignore_index)
+    recipe = read_settings(directory).get("recipe")
+    return recorded_loss(settings, recipe, len(model.classes), data.config.ignore_index)
 
 
 def _warn_if_seen(directory: Path, record: RunRecord | None, data: TrainData, rows: Indices) -> None:

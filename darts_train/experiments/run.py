@@ -31,6 +31,7 @@ from darts_train.experiments.run_settings import (
 )
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
 from darts_train.training.devices import resolve_precision
+from darts_train.training.losses_build import check_length
 from darts_train.training.module import TrainingError
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
@@ -62,6 +63,7 @@ def execute_run(
     """
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
+    check_length(hyperparameters, training.max_epochs)
     start = check_start(prepared, training, continue_from, weights_from)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}

@@ -9,12 +9,13 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
 from darts_train.base.log import logger
 from darts_train.base.provenance import host, now, package_versions
-from darts_train.experiments.run_settings import PreparedRun
+from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
-from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, read_checkpoint
+from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, progress, read_checkpoint
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
+from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
 from darts_train.training.module import SegmentationModule
 from darts_train.training.painter import Painter
 from darts_train.training.run_figures import RunFigures
@@ -140,10 +141,10 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         "cv_name": place.cv_name or "none",
         "tune_name": place.tune_name or "none",
     }
-    h = job.hyperparameters
+    h = with_numbers(job.hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
     module = SegmentationModule(
         prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
-        random_seed=job.seed, run=names, pretrained=not replaced,
+        random_seed=job.seed, run=names, pretrained=not replaced, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
     )  # fmt: skip
     if job.weights_from and not last:
         load_weights(module, job.weights_from)
@@ -155,8 +156,8 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         num_workers=training.num_workers,
         in_memory=training.in_memory,
     )
-    done = int(read_checkpoint(last)["epoch"]) + 1 if last else 0
-    files = FileTracker(place.directory, prepared.data.config.classes, done)
+    done = progress(read_checkpoint(last)) if last else (0, 0)
+    files = FileTracker(place.directory, prepared.data.config.classes, *done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))
     wandb = make_wandb(place.directory, job.tracking, names, tags)
     trackers: list[FileTracker | WandbTracker] = [files, *([wandb] if wandb else [])]

@@ -21,10 +21,16 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
-from darts_train.training.checkpoint import read_checkpoint
+from darts_train.training.checkpoint import progress, read_checkpoint
+from darts_train.training.losses_build import check_learning, plain_recipe
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
+# Those of the first version. The module takes them by name, or they are in the model's description, or the loader's.
+FIRST_HYPERPARAMETERS = (
+    "model_arch", "model_encoder", "model_encoder_weights", "model_options", "augment", "learning_rate", "gamma",
+    "focal_loss_alpha", "focal_loss_gamma", "batch_size",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +47,14 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     """Open the set, split it, and check that this network can learn from it here.
 
     Raises:
-        UserError: the set is damaged, a band, region, architecture, encoder or device does not exist, the split or the
-            fold is impossible, a part is empty, or the network does not take patches of this size.
+        UserError: the set is damaged, a band, region, architecture, encoder, loss, option or device does not exist, the
+            split or the fold is impossible, a part is empty, or the network does not take patches of this size.
     """
     where = torch_device(device.device)
     check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
     options = parse_options(hyperparameters.model_options)
     opened = TrainData.open(data.train_data_dir, data.bands)
+    check_learning(hyperparameters, len(opened.config.classes))
     indices = make_split(opened.metadata, split, fold)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
@@ -111,14 +118,16 @@ def run_fingerprint(
     """Hash of everything that decides a run's result: two runs with the same one give the same network.
 
     `start` is a checkpoint that the run begins with; its content counts, not its name. Not in the hash: where the
-    data lie, the device, readers, figures, trackers.
+    data lie, the device, readers, figures, trackers. An option that came later counts only where it is not at its
+    default, so that the runs of older versions keep their hash and go on.
     """
     return hash_json(
         {
             "data": prepared.data.data_hash,
             "split": prepared.indices.hash,
             "model": prepared.config,
-            "hyperparameters": asdict(hyperparameters),
+            "hyperparameters": {name: getattr(hyperparameters, name) for name in FIRST_HYPERPARAMETERS}
+            | plain_recipe(hyperparameters, FIRST_HYPERPARAMETERS),
             "training": {name: getattr(training, name) for name in DECISIVE},
             "fold": fold,
             "seed": seed,
@@ -150,7 +159,7 @@ def check_start(
             f"--continue-from-checkpoint: {path} was trained with other {other}: {theirs[other]}; "
             "use the same settings, or --weights-from-checkpoint."
         )
-    done = int(content["epoch"]) + 1
+    done, _ = progress(content)
     if done >= training.max_epochs:
         raise UserError(
             f"--continue-from-checkpoint: {path} has {done} epochs behind it; --max-epochs must be more than that."

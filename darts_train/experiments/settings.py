@@ -55,6 +55,13 @@ def field_types() -> dict[str, tuple[str, Any]]:
     return found
 
 
+def default_value(name: str) -> Any:
+    """The default of a field as JSON has it; None where it has none."""
+    fields = {field.name: field for field in dataclasses.fields(GROUPS[field_types()[name][0]])}
+    default = fields[name].default
+    return None if default is dataclasses.MISSING else plain(default)
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: tuples become lists, paths text."""
     if isinstance(value, Path):
@@ -68,6 +75,8 @@ def require_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str)
     Raises UserError saying which differ, for `what`, such as `cross-validation x`: results of different settings
     must not meet under one name.
     """
+    # An option that came after the earlier call was at its default then.
+    stored = {name: default_value(name) for name in given if name in field_types()} | dict(stored)
     differing = {name for name in stored.keys() | given.keys() if stored.get(name) != given.get(name)}
     # What is searched has no default: that one is there and here not says no more than that the spaces differ.
     differing -= {name for name in differing if f"{SPACE}{name}" in differing}

@@ -10,6 +10,8 @@ DataSplitMethod = Literal["random", "region", "sample"]
 FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified"]
 Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
+Optimizer = Literal["adamw", "adam", "sgd"]
+LrScheduler = Literal["exponential", "onecycle", "cosine", "cosine-restarts", "warmup-cosine", "plateau", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,36 @@ class Hyperparameters(OptionGroup):
         "Further argument of the network as name=value, such as encoder_depth=3 (repeat).", None, commas=False
     )
     augment: bool = option("Flips, rotations, brightness and noise while training.", True)
-    learning_rate: float = option("Step size of AdamW.", 1e-3, above=0, high=1e30)
+    learning_rate: float = option("Step size of the optimiser.", 1e-3, above=0, high=1e30)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
     focal_loss_alpha: float | None = option("Focal loss: weight of positives, 0 to 1.", None, low=0, high=1)
     focal_loss_gamma: float = option("Focal loss: focus on hard pixels.", 2.0, low=0)
     batch_size: int = option("Patches per step.", 8, low=1)
+    loss: str = option("Loss by name, or a weighted sum such as dice:0.5+focal:0.5.", "focal")
+    loss_options: tuple[str, ...] | None = option(
+        "Option of the loss as name=value, or dice.smooth=1 in a sum (repeat).", None, commas=False
+    )
+    class_weights: str | None = option("Weight of each class, background first (1,5), or auto.", None)
+    optimizer: Optimizer = option("Optimiser.", "adamw")
+    weight_decay: float | None = option("Weight decay; none: 0.01 for adamw, else 0.", None, low=0)
+    decay_norms: bool = option("Weight decay on norms and biases, too.", True)
+    betas: str = option("The two averaging factors of adamw and adam.", "0.9,0.999")
+    momentum: float = option("Momentum of sgd.", 0.9, low=0, high=1)
+    layer_decay: float = option(
+        "Factor on the learning rate from each layer of the encoder to the one before.", 1.0, above=0, high=1
+    )
+    unfreeze_at_epoch: int = option("Epochs in which the encoder stays as it is; 0: none.", 0, low=0)
+    lr_scheduler: LrScheduler = option("How the learning rate goes on; exponential: by gamma.", "exponential")
+    lr_options: tuple[str, ...] | None = option(
+        "Option of the learning rate's schedule as name=value, such as warmup_epochs=5 (repeat).", None, commas=False
+    )
+    accumulate_grad_batches: int = option("Batches whose gradients make one step.", 1, low=1)
+    gradient_clip: float = option("Largest norm of the gradient; 0: no limit.", 0.0, low=0)
+    ema_decay: float = option(
+        "Average of the weights over steps, such as 0.999, is validated and saved; 0: off.", 0.0, low=0, high=0.999999
+    )
+    swa_start_epoch: int = option("Epochs before the weights of epochs are averaged (SWA); 0: off.", 0, low=0)
+    swa_lr: float | None = option("Learning rate while they are; none: as scheduled.", None, above=0, high=1e30)
 
 
 @dataclass(frozen=True, kw_only=True)

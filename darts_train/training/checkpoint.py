@@ -1,7 +1,7 @@
 """Checkpoints that are whole at any moment, and the memory of which was best.
 
 checkpoints/best.ckpt     the epoch with the highest validation IoU (the earliest of equals)
-checkpoints/last.ckpt     the epoch that ended last; from here a killed run goes on
+checkpoints/last.ckpt     the epoch that ended last, or where SIGTERM came; from here a killed run goes on
 checkpoints/epoch=…-step=…-val_iou=….ckpt     the `save_top_k` best
 
 All are regular files and all hold the complete state (weights, optimiser, progress), so any of them can be continued.
@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path
 from darts_train.metrics.names import MONITOR
-from darts_train.training.module import SegmentationModule
+from darts_train.training.module import MID_EPOCH, SegmentationModule
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 TOP_K_PATTERN = "epoch=*.ckpt"
@@ -55,6 +55,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UserError(f"{path} is not a checkpoint of a training run.")
     return content
+
+
+def progress(content: dict[str, Any]) -> tuple[int, int]:
+    """Completed epochs of a checkpoint, and the steps done where it was saved in the middle of the next one, else 0."""
+    if MID_EPOCH in content:
+        return int(content["epoch"]), int(content["global_step"])
+    return int(content["epoch"]) + 1, 0
 
 
 class KeepCheckpoints(Checkpoint):
@@ -135,6 +142,12 @@ class KeepCheckpoints(Checkpoint):
         self._save(trainer.save_checkpoint, [*names, LAST])
         self._remove_forgotten()
         trainer.should_stop = trainer.should_stop or self._exhausted()
+
+    def save_within_epoch(self, trainer: pl.Trainer, pl_module: SegmentationModule, batches: int) -> None:
+        """Write last.ckpt in the middle of an epoch, after `batches` of its batches: the process has to end."""
+        pl_module.batches_done = batches
+        self._save(trainer.save_checkpoint, [LAST])
+        pl_module.batches_done = None
 
     def _judge(self, metrics: dict[str, float], epoch: int, step: int) -> list[str]:
         """Update the memory with a validation; the files that this epoch becomes."""

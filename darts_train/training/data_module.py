@@ -83,6 +83,8 @@ class TrainDataModule(pl.LightningDataModule):
         sampler = EpochSampler(len(part), self.seed)
         # A resumed run must begin with the order of its epoch: Lightning's own call comes after the first prefetch.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
+        sampler.skip = resumed["batches"] * self.batch_size if resumed else 0
         return self._loader(part)(sampler=sampler, drop_last=len(part) > self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:

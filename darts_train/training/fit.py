@@ -19,11 +19,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.errors import UserError
-from darts_train.options.learning import Training
+from darts_train.options.learning import Hyperparameters, Training
 from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.termination import LeaveOnSigterm
 from darts_train.training.trackers import FileTracker, WandbTracker
 
 _WORKER = "in DataLoader worker process"
@@ -48,8 +49,10 @@ def fit(
         TrainingError: the loss diverged, or the device has too little memory.
         UserError: damaged data or checkpoint.
         KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
+        SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
-    trainer = _trainer(training, device, [_LastEpochIsValidated(training), *callbacks, keeper], trackers)
+    every = [_LastEpochIsValidated(training), *callbacks, LeaveOnSigterm(keeper), keeper]
+    trainer = _trainer(training, module.settings, device, every, trackers)
     handler = signal.getsignal(signal.SIGINT)
     try:
         with quiet_lightning(), arithmetic(device):
@@ -67,6 +70,7 @@ def fit(
 
 def _trainer(
     training: Training,
+    settings: Hyperparameters,
     device: torch.device,
     callbacks: list[Callback],
     trackers: Sequence[FileTracker | WandbTracker],
@@ -80,6 +84,8 @@ def _trainer(
             max_epochs=training.max_epochs,
             check_val_every_n_epoch=training.check_val_every_n_epoch,
             log_every_n_steps=training.log_every_n_steps,
+            accumulate_grad_batches=settings.accumulate_grad_batches,
+            gradient_clip_val=settings.gradient_clip or None,
             num_sanity_val_steps=0,
             logger=list(trackers),
             callbacks=callbacks,
@@ -96,6 +102,9 @@ class _LastEpochIsValidated(Callback):
     def __init__(self, training: Training) -> None:
         self.every = training.check_val_every_n_epoch
         self.epochs = training.max_epochs
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.on_train_epoch_start(trainer, pl_module)  # not called for an epoch that is taken up in its middle
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.check_val_every_n_epoch = 1 if trainer.current_epoch + 1 >= self.epochs else self.every

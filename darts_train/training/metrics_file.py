@@ -22,12 +22,15 @@ class MetricsFile:
         path: The file.
         columns: All columns there can be.
         epochs_done: Completed epochs; earlier rows of these are kept, all others dropped. 0 begins anew.
+        steps_done: Where a run goes on within an epoch: rows of that epoch below this step are kept, too.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], epochs_done: int = 0) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], epochs_done: int = 0, steps_done: int = 0) -> None:
         self.path = path
         self.columns = list(columns)
-        kept = [row for row in read_rows(path) if _epoch(row) < epochs_done] if epochs_done else []
+        rows = read_rows(path) if epochs_done or steps_done else []
+        done = (epochs_done, steps_done)
+        kept = [row for row in rows if (_number(row, "epoch"), _number(row, "step")) < done]
         write_text(path, "".join(self._line(row) for row in [dict(zip(columns, columns, strict=True)), *kept]))
 
     def append(self, row: Mapping[str, Value], durable: bool = False) -> None:
@@ -53,6 +56,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(whole)))
 
 
-def _epoch(row: Mapping[str, str]) -> float:
-    value = row.get("epoch") or ""
+def _number(row: Mapping[str, str], column: str) -> float:
+    value = row.get(column) or ""
     return int(value) if value.isdecimal() else float("inf")

@@ -1,14 +1,17 @@
 """The network in training: codes come in, are decoded, augmented and segmented on the device; losses go out.
 
-Stateless where a resumed run must repeat an uninterrupted one: the learning rate is a function of the epoch, and
+Stateless where a resumed run must repeat an uninterrupted one: the learning rate is a function of epoch and step, and
 every draw within a step (augmentation, dropout) a function of the run's seed and the step. Nothing of that is in the
-checkpoint, so nothing of it can be restored wrongly.
+checkpoint, so nothing of it can be restored wrongly. What cannot be computed is in the checkpoint: how often a plateau
+lowered the rate, the average of the weights, and the sums of an epoch that was left in its middle.
 
 `hyper_parameters["config"]` of its checkpoints describes the model completely (see `models/model_file.py`), in plain
 types, so they load with `weights_only=True`.
 """
 
+import math
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -21,11 +24,17 @@ from darts_train.metrics.state import SegmentationMetrics, metric_names
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments
+from darts_train.options.learning import Hyperparameters
 from darts_train.training.augmentation import missing_values, photometric, random_symmetry, step_generator
-from darts_train.training.losses import FocalLoss
+from darts_train.training.averaging import AveragedWeights, restore_trained
+from darts_train.training.losses_build import make_loss
+from darts_train.training.optimisers import make_optimiser, set_frozen
 from darts_train.training.patches import Batch
+from darts_train.training.schedules import Position, Rate, Schedule, set_rate
 from darts_train.training.seeds import DROPOUT, INIT, mixed_seed
 
+PREFIX = "model."  # of the network's weights in a state dict
+MID_EPOCH, PLATEAU = "darts_train.mid_epoch", "darts_train.plateau"  # in checkpoints
 _log = logger("training")
 
 
@@ -38,14 +47,16 @@ class SegmentationModule(pl.LightningModule):
 
     Args:
         config: The model, from `models.model_file.make_model_config`.
-        learning_rate: Step size of AdamW in the first epoch.
-        gamma: Factor on the learning rate after every epoch.
+        learning_rate: Step size of the optimiser; where it is scheduled, its greatest.
+        gamma: Factor on the learning rate after every epoch, where the schedule is exponential.
         augment: Whether to augment training patches.
         focal_loss_alpha: See `losses.FocalLoss`.
         focal_loss_gamma: See `losses.FocalLoss`.
         random_seed: Seed of initial weights, augmentation and dropout.
         run: Names of the run (run_name, run_id, cv_name, tune_name), kept in the checkpoint.
         pretrained: Fetch `encoder_weights`; False where a checkpoint replaces them anyway.
+        recipe: Further fields of `options.learning.Hyperparameters` that are not at their defaults (loss, optimiser,
+            schedule, …), plain values, `auto` already a number.
     """
 
     def __init__(
@@ -59,17 +70,27 @@ class SegmentationModule(pl.LightningModule):
         random_seed: int = 42,
         run: dict[str, str] | None = None,
         pretrained: bool = True,
+        recipe: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["pretrained"])
-        self.learning_rate, self.gamma, self.augment, self.seed = learning_rate, gamma, augment, random_seed
+        self.save_hyperparameters(ignore=["pretrained"] if recipe else ["pretrained", "recipe"])
+        self.augment, self.seed = augment, random_seed
+        self.settings = Hyperparameters(
+            learning_rate=learning_rate, gamma=gamma, focal_loss_alpha=focal_loss_alpha,
+            focal_loss_gamma=focal_loss_gamma, **_from_plain(recipe or {}),
+        )  # fmt: skip
         self.classes: tuple[str, ...] = tuple(config["classes"])
         self.ignore_index = int(config["ignore_index"])
         self.spec = InputSpecification.from_config(config)
         self.input = InputLayer(self.spec)
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
-        self.loss = FocalLoss(len(self.classes), focal_loss_alpha, focal_loss_gamma, self.ignore_index)
+        self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
+        self.schedule = Schedule(self.settings)
+        averaged = self.settings.ema_decay or self.settings.swa_start_epoch
+        self.average = AveragedWeights(self.model, self.settings.ema_decay or None) if averaged else None
+        self.batches_done: int | None = None  # of this epoch, where it is saved in its middle
+        self.resumed: dict[str, Any] | None = None  # what such a checkpoint knew of its epoch
         self.val_metrics: dict[str, float] | None = None  # of this epoch, None where it was not validated
         self.last_val_metrics: dict[str, float] = {}
 
@@ -82,33 +103,65 @@ class SegmentationModule(pl.LightningModule):
         return logits
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; its learning rate is set anew at the start of every epoch."""
-        return torch.optim.AdamW(self.model.parameters(), self.learning_rate)
+        """The optimiser; its learning rate is set anew at the start of every epoch, or step."""
+        return make_optimiser(self.model, self.settings)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        """One step, then its weights go into the average: of every step, or of the last one of late epochs."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        late = epoch >= self.settings.swa_start_epoch and self.trainer.is_last_batch
+        if self.average is not None and (self.settings.ema_decay or late):
+            self.average.update()
+
+    def on_train_start(self) -> None:
+        """Where an epoch is taken up in its middle, Lightning does not announce it: begin it, with its sums so far."""
+        if self.average is not None:
+            self.average.begin()
+        if self.resumed is not None:
+            self.on_train_epoch_start()
+            self._loss_sum += self.resumed["loss_sum"]
+            self._steps, self.resumed = self.resumed["steps"], None
 
     def on_train_epoch_start(self) -> None:
-        """Set the epoch's learning rate, lr·gamma^epoch (what ExponentialLR gives), and begin its sums."""
-        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
-            group["lr"] = self.learning_rate * self.gamma**self.current_epoch
+        """Set the epoch's learning rate, freeze or release the encoder, and begin the epoch's sums."""
+        self._set_rate(0)
+        if self.settings.unfreeze_at_epoch:
+            set_frozen(self.model, self.current_epoch < self.settings.unfreeze_at_epoch)
         self.val_metrics = None
         self._epoch_started = time.monotonic()
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self._steps = 0
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed what the network itself draws (dropout, stochastic depth) from the step."""
-        torch.manual_seed(mixed_seed(self.seed, DROPOUT, self.global_step))
+        """Seed what the network itself draws (dropout, stochastic depth) from the step, and set the step's rate."""
+        torch.manual_seed(mixed_seed(self.seed, DROPOUT, self._draw(batch_idx)))
+        if not self.schedule.per_epoch:
+            self._set_rate(batch_idx)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Focal loss of one augmented batch."""
-        x, y = self._step_input(batch)
+        """Loss of one augmented batch."""
+        x, y = self._step_input(batch, batch_idx)
         logits = self._logits(x)
         loss = self.loss(logits, y)
         self._loss_sum += loss.detach()
         self._steps += 1
-        self._check_finite()
-        if self._is_logged_step():
+        logged = self._is_logged_step(batch_idx)
+        self._check_finite(logged)
+        if logged:
             self._record(self._step_metrics(logits, y, loss), self.global_step)
         return loss
+
+    def on_validation_start(self) -> None:
+        """Validate the averaged weights, where there are any."""
+        if self.average is not None:
+            self.average.swap()
+
+    def on_validation_end(self) -> None:
+        """Back to the weights in training."""
+        if self.average is not None:
+            self.average.swap()
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count."""
@@ -130,10 +183,11 @@ class SegmentationModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Write the epoch's row. It runs before checkpoints are saved, so none is ahead of metrics.csv."""
         loss = float(self._loss_sum) / self._steps
-        rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
-        row = {"learning_rate": rate, "train/loss_epoch": loss, **(self.val_metrics or {})}
+        row = {"learning_rate": self._rate.lr, "train/loss_epoch": loss, **(self.val_metrics or {})}
         self._record(row, self.global_step - 1)
         if self.val_metrics is not None:
+            if self.schedule.plateau is not None:
+                self.schedule.plateau.judge(self.val_metrics[MONITOR])
             of = self.trainer.max_epochs
             score, seconds = self.val_metrics[MONITOR], time.monotonic() - self._epoch_started
             line = "epoch %d/%d: train loss %.4g, val loss %.4g, val IoU %.4f (%.1f s)"
@@ -144,10 +198,49 @@ class SegmentationModule(pl.LightningModule):
         """The counts of this epoch's validation."""
         return self._counted
 
-    def _step_input(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what cannot be computed anew; the weights become the averaged ones, where there are any."""
+        if self.average is not None:
+            self.average.save(checkpoint, PREFIX)
+        if self.schedule.plateau is not None:
+            checkpoint[PLATEAU] = self.schedule.plateau.state_dict()
+        if self.batches_done is not None:
+            sums = {"loss_sum": float(self._loss_sum), "steps": self._steps}
+            checkpoint[MID_EPOCH] = {"batches": self.batches_done, **sums}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up what `on_save_checkpoint` added. Outside training the weights are the averaged ones."""
+        if self._trainer is None:
+            return
+        if self.average is not None:
+            self.average.load(checkpoint, PREFIX)
+        restore_trained(checkpoint)
+        if self.schedule.plateau is not None and PLATEAU in checkpoint:
+            self.schedule.plateau.load_state_dict(checkpoint[PLATEAU])
+        self.resumed = checkpoint.get(MID_EPOCH)
+
+    def completes_step(self, batch_idx: int) -> bool:
+        """Whether the optimiser steps after this batch, which it does after every batch unless gradients add up."""
+        return (batch_idx + 1) % self.settings.accumulate_grad_batches == 0 or self.trainer.is_last_batch
+
+    def _draw(self, batch_idx: int) -> int:
+        """Number of a batch over the whole run, for what is drawn in it: without accumulation that of the step."""
+        together = self.settings.accumulate_grad_batches
+        return self.global_step * together + batch_idx % together
+
+    def _set_rate(self, batch_idx: int) -> None:
+        together = self.settings.accumulate_grad_batches
+        of_epoch = math.ceil(self.trainer.num_training_batches / together)
+        step = self.current_epoch * of_epoch + batch_idx // together
+        epochs = self.trainer.max_epochs or 1
+        self._rate: Rate = self.schedule.at(Position(self.current_epoch, step, of_epoch, epochs * of_epoch))
+        set_rate(self.optimizers().param_groups, self._rate)  # type: ignore[union-attr]
+
+    def _step_input(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         if not self.augment:
             return self.input(batch["x"]), batch["y"]
-        return self.augmented(batch["x"], batch["y"], step_generator(self.seed, self.global_step, self.device))
+        generator = step_generator(self.seed, self._draw(batch_idx), self.device)
+        return self.augmented(batch["x"], batch["y"], generator)
 
     def augmented(self, codes: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Network input float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike."""
@@ -163,27 +256,33 @@ class SegmentationModule(pl.LightningModule):
         found = state.compute() | {"loss": float(loss.detach())}
         return {f"train/{name}": found[name] for name in metric_names(self.classes, curves=False)}
 
-    def _is_logged_step(self) -> bool:
-        return (self.global_step + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined, no-any-return]
+    def _is_logged_step(self, batch_idx: int) -> bool:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return (self.global_step + 1) % every == 0 and self.completes_step(batch_idx)
 
     def _record(self, metrics: dict[str, float], step: int) -> None:
         for tracker in self.loggers:
             tracker.log_metrics({"epoch": self.current_epoch, **metrics}, step)
 
-    def _check_finite(self) -> None:
+    def _check_finite(self, logged: bool) -> None:
         """Raise TrainingError for a loss that is not finite: at once on the CPU, else before anything is kept.
 
         Looking at a number on a CUDA device waits for it, so there it is done at logged steps and the epoch's last.
         """
-        look = self.device.type == "cpu" or self._is_logged_step() or self.trainer.is_last_batch
+        look = self.device.type == "cpu" or logged or self.trainer.is_last_batch
         if look and not torch.isfinite(self._loss_sum):
             raise TrainingError(self._diverged("training"))
 
     def _diverged(self, what: str) -> str:
         return (
             f"the {what} loss is not finite in epoch {self.current_epoch + 1}, step {self.global_step + 1}; "
-            f"try a --learning-rate below {self.learning_rate:g}."
+            f"try a --learning-rate below {self.settings.learning_rate:g}."
         )
+
+
+def _from_plain(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of Hyperparameters from a checkpoint's plain values: lists become tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in recipe.items()}
 
 
 def _seeded_network(config: dict[str, Any], seed: int, pretrained: bool) -> torch.nn.Module:

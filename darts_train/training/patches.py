@@ -53,6 +53,7 @@ class EpochSampler(Sampler[int]):
         self.count = count
         self.seed = seed
         self.epoch = 0
+        self.skip = 0  # positions that the next iteration leaves out, since they were trained on before a restart
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration; Lightning calls it too."""
@@ -63,7 +64,8 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, ORDER, self.epoch))
-        yield from torch.randperm(self.count, generator=generator).tolist()
+        skip, self.skip = self.skip, 0
+        yield from torch.randperm(self.count, generator=generator).tolist()[skip:]
 
 
 def as_is(batch: Any) -> Any:

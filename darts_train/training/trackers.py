@@ -24,13 +24,13 @@ _log = logger("training")
 class FileTracker(Logger):
     """metrics.csv and hparams.yaml, directly in the run directory."""
 
-    def __init__(self, directory: Path, classes: tuple[str, ...], epochs_done: int = 0) -> None:
+    def __init__(self, directory: Path, classes: tuple[str, ...], epochs_done: int = 0, steps_done: int = 0) -> None:
         super().__init__()
         steps = [f"train/{name}" for name in metric_names(classes, curves=False)]
         epochs = [f"val/{name}" for name in metric_names(classes)]
         columns = ["epoch", "step", "learning_rate", "train/loss_epoch", *steps, *epochs]
         self.directory = directory
-        self._file = MetricsFile(directory / METRICS_FILE, columns, epochs_done)
+        self._file = MetricsFile(directory / METRICS_FILE, columns, epochs_done, steps_done)
 
     @property
     def name(self) -> str:
@@ -52,6 +52,17 @@ class FileTracker(Logger):
         """Append a row; the row of an epoch waits for the disk, since a checkpoint follows it."""
         row = dict(metrics) if step is None else {**metrics, "step": step}
         self._file.append(row, durable="learning_rate" in metrics)
+
+
+def read_settings(directory: Path) -> dict[str, Any]:
+    """The module's hyperparameters from hparams.yaml of a run's directory; empty where there is no such file."""
+    import yaml
+
+    try:
+        found = yaml.safe_load((directory / SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class WandbTracker(Logger):

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pandas as pd
@@ -124,6 +125,17 @@ def test_a_name_used_with_other_settings_is_refused(tmp_path, change, named):
         run(make_plan(tmp_path, **change))
     assert "cross-validation c was made with other settings" in str(caught.value)
     assert named in str(caught.value)
+
+
+def test_one_made_before_an_option_was_there_has_it_at_its_default(tmp_path):
+    run(make_plan(tmp_path))
+    path = tmp_path / "c" / "cv.json"
+    content = json.loads(path.read_text())
+    assert (content["settings"].pop("loss"), content["settings"].pop("loss_options")) == ("focal", None)
+    path.write_text(json.dumps(content))
+    assert run(make_plan(tmp_path)).complete
+    with pytest.raises(UserError, match=r"loss \(focal there, dice here\)"):
+        run(make_plan(tmp_path, settings=make_settings(loss="dice")))
 
 
 def test_settings_without_effect_may_change(tmp_path):

@@ -51,6 +51,23 @@ def test_defaults_are_those_of_the_reference_systems():
         "focal_loss_alpha": None,
         "focal_loss_gamma": 2.0,
         "batch_size": 8,
+        "loss": "focal",
+        "loss_options": None,
+        "class_weights": None,
+        "optimizer": "adamw",
+        "weight_decay": None,
+        "decay_norms": True,
+        "betas": "0.9,0.999",
+        "momentum": 0.9,
+        "layer_decay": 1.0,
+        "unfreeze_at_epoch": 0,
+        "lr_scheduler": "exponential",
+        "lr_options": None,
+        "accumulate_grad_batches": 1,
+        "gradient_clip": 0.0,
+        "ema_decay": 0.0,
+        "swa_start_epoch": 0,
+        "swa_lr": None,
     }
     assert (Patches().patch_size, Patches().overlap, Patches().exclude_nan) == (1024, 16, True)
     assert (Terrain().tpi_outer_radius, Terrain().tpi_inner_radius) == (100, 0)
