@@ -99,6 +99,29 @@ def test_sigterm_saves_the_step_and_the_run_goes_on_bit_for_bit(root, tmp_path, 
     assert (tmp_path / "cut/metrics.csv").read_bytes() == (tmp_path / "full/metrics.csv").read_bytes()
 
 
+def test_sigterm_while_an_epoch_is_validated_leaves_after_it(root, tmp_path, monkeypatch):
+    start = SegmentationModule.on_validation_epoch_start
+
+    def stopped(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        start(self)
+
+    monkeypatch.setattr(SegmentationModule, "on_validation_epoch_start", stopped)
+    with pytest.raises(Terminated):
+        run(root, tmp_path / "cut", h=BATCH, t={"max_epochs": 2})
+    assert progress(torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)) == (1, 0)
+    assert run(root, tmp_path / "cut", h=BATCH, t={"max_epochs": 2}).status == "finished"  # the last epoch ends a run
+
+
+def test_a_frozen_encoder_leaves_training_as_it_came(root, tmp_path):
+    result = run(root, tmp_path / "run", h=BATCH | {"unfreeze_at_epoch": 9}, t={"max_epochs": 1})
+    content = torch.load(result.best_checkpoint, weights_only=True)
+    first = SegmentationModule(content["hyper_parameters"]["config"], random_seed=42).state_dict()
+    changed = {name for name, value in content["state_dict"].items() if not torch.equal(value, first[name])}
+    assert changed
+    assert not any(name.startswith("model.encoder.") for name in changed)
+
+
 def test_what_was_left_in_the_middle_of_an_epoch_says_so(root, tmp_path, monkeypatch):
     stopped_at(2, monkeypatch)
     with pytest.raises(Terminated):

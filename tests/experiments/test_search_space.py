@@ -1,9 +1,11 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
 from darts_train.base.errors import UserError
+from darts_train.experiments.checks import check_space
 from darts_train.experiments.hyperparameter_space import parse_hyperparameters, read_hyperparameters
 from darts_train.experiments.parameters import (
     Choice,
@@ -15,7 +17,9 @@ from darts_train.experiments.parameters import (
     Uniform,
 )
 from darts_train.experiments.search_space import SearchSpace
+from darts_train.experiments.settings import Settings
 from darts_train.experiments.wandb_space import parse_wandb_sweep, read_wandb_sweep
+from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 
 # The example of the guide that sweep files follow.
 SWEEP_YAML = """\
@@ -310,3 +314,37 @@ def test_grids():
     large = parse_hyperparameters({"batch_size": list(range(1, 400)), "max_epochs": list(range(1, 400))}, "f")
     with pytest.raises(UserError, match="too large"):
         large.require_grid()
+
+
+def test_all_that_is_learned_by_can_be_searched():
+    space = parse_hyperparameters(
+        {
+            "loss": ["dice:0.5+focal:0.5", "lovasz"],
+            "loss_options": [["dice.smooth=1"], "none"],
+            "class-weights": ["auto", "1,5"],
+            "optimizer": ["adamw", "sgd"],
+            "lr_scheduler": ["onecycle", "warmup-cosine"],
+            "weight_decay": {"low": 1e-5, "high": 1e-1, "distribution": "loguniform"},
+            "ema_decay": {"low": 0.9, "high": 0.999},
+            "accumulate_grad_batches": {"low": 1, "high": 4},
+            "decay_norms": [True, False],
+        },
+        "space.toml",
+    )
+    assert space.parameters["loss_options"] == Choice((("dice.smooth=1",), None))
+    assert space.parameters["accumulate_grad_batches"] == IntUniform(1, 4)
+    assert SearchSpace.from_json(json.loads(json.dumps(space.to_json()))).parameters["loss"] == space.parameters["loss"]
+    for name, value in (
+        ("optimizer", ["adamm"]),
+        ("lr_scheduler", ["cosin"]),
+        ("ema_decay", {"low": 0.0, "high": 2.0}),
+    ):
+        with pytest.raises(UserError, match=name.replace("_", ".")):
+            parse_hyperparameters({name: value}, "space.toml")
+
+
+def test_a_loss_that_does_not_exist_is_named_before_a_search():
+    space = parse_hyperparameters({"loss": ["dice", "dicce"]}, "space.toml")
+    settings = Settings(Data(train_data_dir=Path("x")), Split(), Hyperparameters(), Training())
+    with pytest.raises(UserError, match=r"no loss 'dicce'.*dice"):
+        check_space(settings, space, 1, Device(device="cpu"))
