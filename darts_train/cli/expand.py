@@ -25,6 +25,7 @@ from darts_train.cli.registry import COMMANDS, CommandOption, declare
 from darts_train.options.fields import OptionGroup
 
 GLOBAL_PANEL = "Common"
+LINE = 80  # columns of help texts
 
 
 def command(app: typer.Typer, panel: str, defaults: dict[str, Any] | None = None) -> Callable[..., Any]:
@@ -87,14 +88,23 @@ def _parameter(option: CommandOption) -> inspect.Parameter:
     default: Any = ... if option.required else option.default
     if option.type.many and isinstance(default, tuple):
         default = list(default)
-    text = option.help if option.required else f"{option.help}  [{default_text(option)}]"
+    metavar, explained = _metavar(option)
+    text = explained if option.required else f"{explained}  [{default_text(option)}]"
     settings: dict[str, Any] = {"help": text, "show_default": False}
     settings["rich_help_panel"] = option.group.title
     if not option.type.is_flag:
-        settings |= {"parser": _parser(option), "metavar": option.type.metavar}
+        settings |= {"parser": _parser(option), "metavar": metavar}
     annotation = bool if option.type.is_flag else list[Any] if option.type.many else typing.Any
     info = typer.Option(default, *option.flags, **settings)
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=annotation)
+
+
+def _metavar(option: CommandOption) -> tuple[str, str]:
+    """What stands for the value in help texts, and the help, which tells choices that are too long to stand there."""
+    metavar = option.type.metavar
+    if len(", ".join(option.flags)) + len(metavar) + 4 <= LINE or "|" not in metavar:
+        return metavar, option.help
+    return "NAME", f"{option.help} One of {metavar.replace('|', ', ')}."
 
 
 def default_text(option: CommandOption) -> str:
