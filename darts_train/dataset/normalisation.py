@@ -4,53 +4,19 @@ Every stored code is counted (`describe_bands`), so mean, deviation and quantile
 in float64, whatever the order of patches. No data is left out. Validation and test patches are never looked at.
 """
 
-import dataclasses
 import hashlib
-import math
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from darts_train.base.progress import track
+from darts_train.dataset.band_numbers import BandNumbers
 from darts_train.dataset.describe_bands import BandCounts
 from darts_train.dataset.reader import TrainData
 
 _KEPT = 16
 _found: "OrderedDict[tuple[str, tuple[str, ...], str], tuple[BandNumbers, ...]]" = OrderedDict()
-
-
-@dataclasses.dataclass(frozen=True)
-class BandNumbers:
-    """Of one band, over all valid pixels of the training patches, in the unit of the band; NaN where there is none.
-
-    Attributes:
-        valid: number of these pixels.
-        mean: mean.
-        std: population standard deviation.
-        minimum: least value.
-        maximum: greatest value.
-        q01: 1st percentile, interpolated as numpy.percentile does.
-        q99: 99th percentile.
-    """
-
-    valid: int
-    mean: float
-    std: float
-    minimum: float
-    maximum: float
-    q01: float
-    q99: float
-
-    @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> "BandNumbers":
-        """From the dictionary that `dataclasses.asdict` gives. Raises KeyError, TypeError or ValueError."""
-        numbers = {f.name: float(values[f.name]) for f in dataclasses.fields(cls) if f.name != "valid"}
-        if not all(map(math.isfinite, numbers.values())):
-            raise ValueError("its statistics are not finite")
-        return cls(valid=int(values["valid"]), **numbers)
 
 
 def training_numbers(data: TrainData, rows: npt.NDArray[np.int64]) -> tuple[BandNumbers, ...]:

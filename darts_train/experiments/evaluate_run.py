@@ -1,9 +1,8 @@
 """A trained network on the test part: metrics, thresholds, regions and scenes, objects, pictures.
 
 Writes test_metrics.json, test_scores.parquet, test_thresholds.parquet (two classes) and figures/test-samples/ into the
-run's directory. How the network sees its input comes from
-the checkpoint, never from the command: a network is tested as it was trained. The set's own encoding is used, so
-another set than the one of training may be given.
+run's directory. How the network sees its input comes from the checkpoint, never from the command: a network is tested
+as it was trained. The set's own encoding is used, so another set than the one of training may be given.
 """
 
 import dataclasses
@@ -52,6 +51,7 @@ from darts_train.training.losses_common import Loss
 from darts_train.training.patches import Indices
 from darts_train.training.trackers import make_wandb, read_settings
 
+FEW = 10  # scenes, below which an interval of theirs says too little
 RESULT_FILE = "test_metrics.json"
 _OUTCOMES = ("tp", "fp", "fn")
 _log = logger("experiments")
@@ -113,7 +113,8 @@ class TestResult:
             few = "one scene" if len(self.per_sample) == 1 else "no scene has foreground"
             return f"no confidence interval of the IoU: {few}"
         i = self.interval
-        return f"IoU over {i.scenes} scenes: {i.low:.4f} to {i.high:.4f} ({i.level:.0%} bootstrap interval)"
+        doubt = f"{i.level:.0%} bootstrap interval" + ("; too narrow with so few scenes" if i.scenes < FEW else "")
+        return f"IoU over {i.scenes} scenes: {i.low:.4f} to {i.high:.4f} ({doubt})"
 
     def _objects(self) -> str:
         found, extra, missed = (sum(scores[f"objects_{c}"] for scores in self.per_region.values()) for c in _OUTCOMES)

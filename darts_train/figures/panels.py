@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from darts_train.figures.maps import AGREEMENT
-from darts_train.figures.style import DPI, INK, MUTED, close_layout, frame, to_png
+from darts_train.figures.style import DPI, INK, MUTED, frame, to_png
 
 Image = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.integer[Any]]
@@ -100,9 +100,10 @@ def sample_panel(
     heading = f"{title}     {_scores(target, predicted, ignore_index)}"
     x, target, predicted, prediction = (thinned(part) for part in (x, target, predicted, prediction))
     others = [i for i in range(len(names)) if i not in rgb_channels(names)][:OTHER_BANDS]
-    figure = Figure(figsize=(13, 6.2 if others else 4.1), dpi=DPI, layout=close_layout())
-    above, below = _two_rows(figure) if others else (figure, None)
-    axes = above.subplots(1, 4)
+    # Places are fixed: to have matplotlib find them costs as much as the drawing.
+    height = 6.2 if others else 4.3
+    figure = Figure(figsize=(13, height), dpi=DPI)
+    axes = _row(figure, 4, (height - 3.8) / height, (height - 0.6) / height)
     rgb = rgb_image(x, names)
     truth = class_image(np.where(target == ignore_index, 0, target).astype(np.int64))
     truth[target == ignore_index] = IGNORED
@@ -113,15 +114,16 @@ def sample_panel(
     _legend(axes[2], {"found": HIT, "missed": MISSED, "extra": EXTRA, "ignored": IGNORED})
     if len(classes) > 2:
         _legend(axes[1], {name: CLASS_COLOURS[i % len(CLASS_COLOURS)] for i, name in enumerate(classes[1:])})
-    if below is not None:
-        _draw_bands(below.subplots(1, max(len(others), 6)), x, names, others)
-    figure.suptitle(heading, fontsize=11, color=INK)
+    if others:
+        _draw_bands(_row(figure, max(len(others), 6), 0.01, 1.8 / height), x, names, others)
+    figure.suptitle(heading, fontsize=11, color=INK, y=1 - 0.12 / height, va="top")
     return to_png(figure)
 
 
-def _two_rows(figure: Figure) -> tuple[Any, Any]:
-    rows: Any = figure.subfigures(2, 1, height_ratios=(4, 2))
-    return rows[0], rows[1]
+def _row(figure: Figure, count: int, bottom: float, top: float) -> Any:
+    """Axes side by side over the whole width."""
+    place = {"left": 0.004, "right": 0.996, "bottom": bottom, "top": top, "wspace": 0.02}
+    return figure.subplots(1, count, gridspec_kw=place)
 
 
 def _draw_prediction(axis: Any, prediction: npt.NDArray[Any], is_probability: bool) -> None:

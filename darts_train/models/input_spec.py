@@ -22,7 +22,7 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.dataset.normalisation import BandNumbers
+from darts_train.dataset.band_numbers import BandNumbers
 from darts_train.models.normalisation import (
     KINDS,
     OF_SAMPLE,

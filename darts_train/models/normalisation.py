@@ -24,7 +24,7 @@ from torch import Tensor
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.dataset.normalisation import BandNumbers
+from darts_train.dataset.band_numbers import BandNumbers
 from darts_train.raster.band import Band
 
 Kind = Literal["range", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]

@@ -26,7 +26,7 @@ class Data(OptionGroup):
     normalisation: Normalisation = option(
         "What becomes 0 and 1: fixed ranges of the bands, statistics of the training patches, or each patch's own.",
         "ranges",
-        aliases=("--normalization", "--normalization-strategy"),
+        aliases=("--normalization",),
     )
     nodata_fill: float = option(
         "What the network sees where there is no data, after normalisation.", 0.0, low=-1e6, high=1e6

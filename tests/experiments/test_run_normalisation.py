@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.dataset.normalisation import BandNumbers, training_numbers
+from darts_train.dataset.band_numbers import BandNumbers
+from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.experiments.evaluate_run import open_for_model
 from darts_train.experiments.run_settings import prepare_run

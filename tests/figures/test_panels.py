@@ -63,7 +63,7 @@ def test_a_sample_is_a_picture_that_grows_with_further_bands(prediction, names):
     x = np.random.default_rng(0).random((len(names), 8, 8)).astype(np.float32)
     x[:, 0] = np.nan
     png = sample_panel(x, names, np.full((8, 8), 255), prediction, 255, "patch 1: scene", ("land", "ice", "water"))
-    assert picture(png).shape[:2] == (410 if len(names) == 3 else 620, 1300)
+    assert picture(png).shape[:2] == (430 if len(names) == 3 else 620, 1300)
 
 
 def test_scores_of_a_patch_are_those_of_its_valid_pixels():
