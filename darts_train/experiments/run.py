@@ -30,6 +30,7 @@ from darts_train.experiments.run_settings import (
     validate_run_settings,
 )
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
+from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
 from darts_train.training.module import TrainingError
 
@@ -62,6 +63,7 @@ def execute_run(
     """
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
+    check_cache(training.kept_in, prepared.data)
     start = check_start(prepared, training, continue_from, weights_from)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}

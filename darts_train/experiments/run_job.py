@@ -152,7 +152,7 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         batch_size=h.batch_size,
         seed=job.seed,
         num_workers=training.num_workers,
-        in_memory=training.in_memory,
+        cache=training.kept_in,
     )
     done = int(read_checkpoint(last)["epoch"]) + 1 if last else 0
     files = FileTracker(place.directory, prepared.data.config.classes, done)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from darts_train.base.errors import UserError
 from darts_train.options.fields import OptionGroup, option
 
 DataSplitMethod = Literal["random", "region", "sample"]
@@ -69,6 +70,20 @@ class Training(OptionGroup):
     num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)
     in_memory: bool = option("Read the encoded patches into memory once.", False)
     precision: Precision = option("Arithmetic of the network; auto: bf16 on CUDA devices that have it.", "auto")
+    cache: str | None = option(
+        "Where encoded patches are kept between epochs: memory, device, or a directory on this machine.", None
+    )
+
+    def __post_init__(self) -> None:
+        """Check limits, and that the two names of one thing agree. Raises UserError."""
+        super().__post_init__()
+        if self.in_memory and self.cache not in (None, "memory"):
+            raise UserError(f"--in-memory means --cache memory, but --cache is {self.cache}; give one of them.")
+
+    @property
+    def kept_in(self) -> str | None:
+        """`cache`, or what the older `in_memory` says."""
+        return "memory" if self.in_memory else self.cache
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ Batches hold encoded patches (see `patches.py`); decoding, normalisation and aug
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,13 +15,28 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from darts_train.base.errors import UserError, nearest
 from darts_train.base.log import logger
+from darts_train.dataset.cache import PatchSource
+from darts_train.dataset.cache_build import open_cache, require_cache_place
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
 from darts_train.training.patches import Batch, EpochSampler, Indices, PatchDataset, as_is
 
+HELD = ("memory", "device")  # --cache: what is no directory
 _log = logger("training")
+
+
+def check_cache(cache: str | None, data: TrainData) -> None:
+    """Raise UserError where `--cache` names a directory that cannot be one; nothing is created."""
+    if cache is None or cache in HELD:
+        return
+    place = Path(cache).expanduser()
+    meant = nearest(cache, HELD)
+    if meant and not place.exists():
+        raise UserError(f"--cache: there is no directory {cache}{meant}.")
+    require_cache_place(place, data.root)
 
 
 class TrainDataModule(pl.LightningDataModule):
@@ -32,7 +48,9 @@ class TrainDataModule(pl.LightningDataModule):
         batch_size: Patches per batch.
         seed: Seed of the order of training patches.
         num_workers: Processes that read; 0 reads in this one. Ignored where patches are in memory.
-        in_memory: Read the encoded patches of training and validation once and keep them.
+        in_memory: The older name of `cache="memory"`.
+        cache: Where encoded patches are kept: None reads the set every time; `memory` reads training and validation
+            once; a directory holds the whole set uncompressed, built once for all processes (see `dataset.cache`).
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
@@ -48,16 +66,19 @@ class TrainDataModule(pl.LightningDataModule):
         seed: int = 42,
         num_workers: int = 0,
         in_memory: bool = False,
+        cache: str | None = None,
     ) -> None:
         super().__init__()
         self.data = data
         self.indices = indices
         self.batch_size = batch_size
         self.seed = seed
-        self.in_memory = in_memory
-        self.num_workers = 0 if in_memory else num_workers
-        if in_memory and num_workers:
-            _log.info("--num-workers has no effect with --in-memory: there is nothing left to read.")
+        self.cache = "memory" if in_memory else cache
+        check_cache(self.cache, data)
+        self.num_workers = 0 if self.cache in HELD else num_workers
+        if self.cache in HELD and num_workers:
+            _log.info("--num-workers has no effect with patches in memory: there is nothing left to read.")
+        self._source: PatchSource | None = None
         self._parts: dict[str, PatchDataset] = {}
 
     @classmethod
@@ -74,8 +95,17 @@ class TrainDataModule(pl.LightningDataModule):
         if name not in self._parts:
             rows: Indices = getattr(self.indices, name)
             same = next((p for p in self._parts.values() if np.array_equal(p.indices, rows)), None)
-            self._parts[name] = same or PatchDataset(self.data, rows, self.in_memory)
+            self._parts[name] = same or PatchDataset(self._opened(), rows, self.cache in HELD)
         return self._parts[name]
+
+    def _opened(self) -> PatchSource:
+        """What patches are read from; a cache directory is filled here, when it is first needed."""
+        if self._source is None:
+            is_directory = self.cache is not None and self.cache not in HELD
+            self._source = (
+                open_cache(Path(str(self.cache)).expanduser(), self.data) if is_directory else None
+            ) or self.data
+        return self._source
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled training batches of the trainer's current epoch."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from darts_train.base.progress import track
-from darts_train.dataset.reader import TrainData
+from darts_train.dataset.cache import PatchSource
 from darts_train.training.seeds import ORDER, mixed_seed
 
 Batch = dict[str, Tensor]
@@ -23,12 +23,12 @@ Indices = npt.NDArray[np.int64]
 
 
 class PatchDataset(Dataset[Batch]):
-    """Rows of a set, read a batch at a time; `in_memory` reads them all at once, now.
+    """Rows of a set, or of its cache, read a batch at a time; `in_memory` reads them all at once, now.
 
     Position i of the dataset is row `indices[i]` of the set.
     """
 
-    def __init__(self, data: TrainData, indices: Indices, in_memory: bool = False) -> None:
+    def __init__(self, data: PatchSource, indices: Indices, in_memory: bool = False) -> None:
         self.data = data
         self.indices = np.asarray(indices, dtype=np.int64)
         self._held = read_all(data, self.indices) if in_memory else None
@@ -71,12 +71,12 @@ def as_is(batch: Any) -> Any:
     return batch
 
 
-def read_all(data: TrainData, indices: Indices) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.uint8]]:
+def read_all(data: PatchSource, indices: Indices) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.uint8]]:
     """Chosen bands of the given rows in one contiguous array each: x [n, c, h, w] and y [n, h, w]."""
     x, y = data.read_many(indices[:0])
     x, y = (np.empty((len(indices), *part.shape[1:]), part.dtype) for part in (x, y))
     for place, index in enumerate(track(indices, "reading patches", len(indices))):
-        x[place], y[place] = data.read(int(index))
+        x[place : place + 1], y[place : place + 1] = data.read_many([int(index)])
     return x, y
 
 

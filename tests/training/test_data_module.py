@@ -5,7 +5,7 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices
-from darts_train.options.learning import Data, Split
+from darts_train.options.learning import Data, Split, Training
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.patches import EpochSampler, PatchDataset
 from tests.support.sets import make_old_set, make_set
@@ -50,6 +50,30 @@ def test_memory_holds_the_same_patches(root):
     disk, memory = (module(root, batch_size=4, in_memory=flag).val_dataloader() for flag in (False, True))
     for one, other in zip(disk, memory, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_cache_directory_gives_the_same_batches(root, tmp_path, workers):
+    loaders = [
+        module(root, batch_size=4, num_workers=workers, cache=cache).train_dataloader()
+        for cache in (None, str(tmp_path / "cache"))
+    ]
+    for one, other in zip(*loaders, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert len(list((tmp_path / "cache").glob("*.patches"))) == 1
+
+
+def test_in_memory_is_the_cache_memory(root):
+    assert module(root, in_memory=True).cache == Training(in_memory=True).kept_in == "memory"
+    assert Training(cache="memory", in_memory=True).kept_in == "memory"
+    with pytest.raises(UserError, match="give one of them"):
+        Training(in_memory=True, cache="somewhere")
+
+
+@pytest.mark.parametrize("cache", ["memroy", "inside"])
+def test_places_that_are_none_are_refused(root, cache):
+    with pytest.raises(UserError, match="nearest: memory|inside the train data"):
+        module(root, cache=str(root / "x") if cache == "inside" else cache)
 
 
 def test_in_memory_equal_parts_are_read_once(root):
