@@ -36,6 +36,10 @@ def preprocess(root: Path) -> list[str]:
     ]  # fmt: skip
 
 
+def preprocess_by_two(root: Path) -> list[str]:
+    return [*preprocess(root), "--workers", "2"]
+
+
 def learning(root: Path, data: Path) -> list[str]:
     return [
         "--train-data-dir", str(data), "--artifact-dir", str(root / "artifacts"), "--model-encoder", "mobilenet_v2",
@@ -125,7 +129,8 @@ def disturbed(arguments: list[str], seconds: float, kills: int, draw: random.Ran
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stages", nargs="*", default=["preprocess", "train", "cross-validation", "sweep"])
+    names = ["preprocess", "preprocess-two-workers", "train", "cross-validation", "sweep"]
+    parser.add_argument("stages", nargs="*", default=names)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -134,6 +139,7 @@ def main() -> None:
     call(preprocess(base / "data"))
     stages: dict[str, tuple[Callable[[Path], list[str]], Callable[[Path], dict[str, Any]]]] = {
         "preprocess": (preprocess, bytes_of_set),
+        "preprocess-two-workers": (preprocess_by_two, bytes_of_set),
         "train": (lambda root: train(root, data), weights_of_runs),
         "cross-validation": (lambda root: cross_validation(root, data), weights_of_runs),
         "sweep": (lambda root: sweep(root, data), weights_of_runs),

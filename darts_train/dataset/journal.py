@@ -113,6 +113,10 @@ class Journal:
         """Number of committed patches: the length that x and y must have."""
         return self.fragments[-1].end if self.fragments else 0
 
+    def patches_of(self, scene_id: str) -> int:
+        """Number of committed patches of one scene."""
+        return sum(fragment.count for fragment in self.fragments if fragment.scene_id == scene_id)
+
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """All committed patches, in order, read from disk one fragment at a time."""
         for index, fragment in enumerate(self.fragments):

@@ -18,7 +18,7 @@ bytes as one that was left in peace.
 
 from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -144,16 +144,18 @@ class TrainDataWriter:
         remove_tree(staged.directory)
 
     def skip(self, record: SceneRecord) -> None:
-        """Record a scene that was left out. Nothing happens where the same record is there from an earlier run.
+        """Record a scene that was left out, with the patches that were committed before it turned out to be damaged.
+
+        Nothing happens where the same record is there from an earlier run.
 
         Raises ValueError where the record has another status or no reason, or the scene was done before.
         """
         if record.status != LEFT_OUT or not record.reason:
             raise ValueError(f"scene {record.scene_id}: to skip it needs status {LEFT_OUT!r} and a reason")
-        plain = plain_scene(record)
         with self._writing():
             if self._is_done(record.scene_id):
                 raise ValueError(f"scene {record.scene_id} was done before")
+            plain = plain_scene(replace(record, patches=self._journal.patches_of(record.scene_id)))
             if self._journal.scenes.get(record.scene_id) != plain:
                 layout.remove_metadata(self.root)
                 self._journal.append(Fragment(record.scene_id, None, self._journal.patches, 0, [], plain, []))

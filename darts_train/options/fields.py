@@ -40,14 +40,15 @@ def flag_name(field_name: str) -> str:
 class OptionGroup:
     """Base of all option groups: checks limits when an instance is made. Raises UserError naming the option.
 
-    `title` is the heading of the group in help texts and configuration files.
+    `title` is the heading of the group in help texts and configuration files: the name of the class in words, or as
+    the class says (`class Stac(OptionGroup, title="STAC")`).
     """
 
     title: ClassVar[str]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, title: str | None = None) -> None:
         words = re.findall("[A-Z][a-z]+", cls.__name__)
-        cls.title = " ".join(words).capitalize()
+        cls.title = title or " ".join(words).capitalize()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ class Labelling(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planet(OptionGroup):
+class Planet(OptionGroup, title="PLANET"):
     """PLANET scenes and their labels."""
 
     data_dir: Path = option("Root of the PSScene and PSOrthoTile folders.")
@@ -78,7 +78,7 @@ class Planet(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sentinel2(OptionGroup):
+class Sentinel2(OptionGroup, title="Sentinel-2"):
     """Sentinel-2 scenes and their labels."""
 
     sentinel2_dir: Path = option("Scene folders or SAFE products; with --stac-url the store of what was fetched.")
@@ -89,7 +89,7 @@ class Sentinel2(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stac(OptionGroup):
+class Stac(OptionGroup, title="STAC"):
     """Fetching the Sentinel-2 scene that fits each labelled footprint best, from a STAC API."""
 
     stac_url: str | None = option("Address of the API; none: only what is on the disk.", None)

@@ -10,9 +10,10 @@ from darts_train.dataset.set_config import SetConfig
 from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
+from darts_train.preprocess.job import Job, left_out, plain_settings
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
-from darts_train.preprocess.pipeline import Job, left_out, plain_settings, run
+from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts

@@ -16,8 +16,8 @@ from darts_train.features.stack import FeatureStack
 from darts_train.options.fields import OptionGroup
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Terrain
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
+from darts_train.preprocess.job import Job, left_out, plain_settings
 from darts_train.preprocess.patching import Recipe, Sample
-from darts_train.preprocess.pipeline import Job, left_out, plain_settings
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.raster.patches import patch_starts
 from darts_train.scenes.auxiliary import DEM, TRENDS, AuxiliaryRaster, require_cover
