@@ -63,7 +63,7 @@ def execute_run(
     """
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
-    check_cache(training.kept_in, prepared.data)
+    check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
     start = check_start(prepared, training, continue_from, weights_from)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}

@@ -153,6 +153,7 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         seed=job.seed,
         num_workers=training.num_workers,
         cache=training.kept_in,
+        device=prepared.device,
     )
     done = int(read_checkpoint(last)["epoch"]) + 1 if last else 0
     files = FileTracker(place.directory, prepared.data.config.classes, done)

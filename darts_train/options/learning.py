@@ -9,6 +9,7 @@ from darts_train.options.fields import OptionGroup, option
 
 DataSplitMethod = Literal["random", "region", "sample"]
 FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified"]
+NumWorkers = int | Literal["auto"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 
 
@@ -67,11 +68,14 @@ class Training(OptionGroup):
     early_stopping_patience: int = option("Validations without a gain before stopping; 0: never.", 5, low=0)
     plot_every_n_val_epochs: int = option("Validations between two sets of figures; 0: none.", 5, low=0)
     save_top_k: int = option("Best checkpoints kept beside best and last; 0 none, -1 all.", 1, low=-1)
-    num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)
+    num_workers: NumWorkers = option(
+        "Threads that read patches ahead; auto: the cores but one, at most 8; 0: none.", "auto", low=0
+    )
     in_memory: bool = option("Read the encoded patches into memory once.", False)
     precision: Precision = option("Arithmetic of the network; auto: bf16 on CUDA devices that have it.", "auto")
     cache: str | None = option(
-        "Where encoded patches are kept between epochs: memory, device, or a directory on this machine.", None
+        "Where encoded patches are kept between epochs: memory, device (that trains), or a directory of this machine.",
+        None,
     )
 
     def __post_init__(self) -> None:
@@ -127,4 +131,6 @@ class Test(OptionGroup):
     run_id: str = option("Its eight-character id.")
     model_ckp: Path | None = option("Checkpoint; none: best.ckpt of the run.", None)
     batch_size: int = option("Patches per step.", 8, low=1)
-    num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)
+    num_workers: NumWorkers = option(
+        "Threads that read patches ahead; auto: the cores but one, at most 8; 0: none.", "auto", low=0
+    )

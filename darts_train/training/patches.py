@@ -1,4 +1,4 @@
-"""Patches in batches, from disk or from memory; the part of the data module that worker processes import.
+"""Patches in batches, read from a set or its cache (what is held in memory: `held.py`).
 
 A batch is a dictionary of tensors: `x` [n, c, h, w] int16 (uint16 codes seen as int16, which every device can hold) or
 float32 (older sets), `y` uint8 [n, h, w], `index` int64 [n], the rows of the set. Nothing is decoded here: codes are
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from darts_train.base.progress import track
 from darts_train.dataset.cache import PatchSource
 from darts_train.training.seeds import ORDER, mixed_seed
 
@@ -23,15 +22,14 @@ Indices = npt.NDArray[np.int64]
 
 
 class PatchDataset(Dataset[Batch]):
-    """Rows of a set, or of its cache, read a batch at a time; `in_memory` reads them all at once, now.
+    """Rows of a set, or of its cache, read a batch at a time, by as many threads as want to.
 
     Position i of the dataset is row `indices[i]` of the set.
     """
 
-    def __init__(self, data: PatchSource, indices: Indices, in_memory: bool = False) -> None:
+    def __init__(self, data: PatchSource, indices: Indices) -> None:
         self.data = data
         self.indices = np.asarray(indices, dtype=np.int64)
-        self._held = read_all(data, self.indices) if in_memory else None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -42,8 +40,8 @@ class PatchDataset(Dataset[Batch]):
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """A batch, already stacked: one call per batch instead of one per patch. Raises UserError for damaged data."""
         rows = self.indices[list(positions)]
-        x, y = self.data.read_many(rows) if self._held is None else (part[list(positions)] for part in self._held)
-        return {"x": _as_tensor(x), "y": torch.from_numpy(y), "index": torch.from_numpy(rows)}
+        x, y = self.data.read_many(rows)
+        return {"x": as_tensor(x), "y": torch.from_numpy(y), "index": torch.from_numpy(rows)}
 
 
 class EpochSampler(Sampler[int]):
@@ -67,18 +65,10 @@ class EpochSampler(Sampler[int]):
 
 
 def as_is(batch: Any) -> Any:
-    """The collate function: `__getitems__` has stacked the batch. A named function, since workers unpickle it."""
+    """The collate function: `__getitems__` has stacked the batch."""
     return batch
 
 
-def read_all(data: PatchSource, indices: Indices) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.uint8]]:
-    """Chosen bands of the given rows in one contiguous array each: x [n, c, h, w] and y [n, h, w]."""
-    x, y = data.read_many(indices[:0])
-    x, y = (np.empty((len(indices), *part.shape[1:]), part.dtype) for part in (x, y))
-    for place, index in enumerate(track(indices, "reading patches", len(indices))):
-        x[place : place + 1], y[place : place + 1] = data.read_many([int(index)])
-    return x, y
-
-
-def _as_tensor(x: npt.NDArray[np.generic]) -> Tensor:
+def as_tensor(x: npt.NDArray[np.generic]) -> Tensor:
+    """Patches as a tensor over the same memory; uint16 codes become int16."""
     return torch.from_numpy(x.view(np.int16) if x.dtype == np.uint16 else x)

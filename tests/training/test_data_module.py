@@ -1,3 +1,6 @@
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +9,10 @@ from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices
 from darts_train.options.learning import Data, Split, Training
-from darts_train.training.data_module import TrainDataModule
+from darts_train.training import held
+from darts_train.training.data_module import TrainDataModule, check_cache
 from darts_train.training.patches import EpochSampler, PatchDataset
+from darts_train.training.threaded_loader import AHEAD
 from tests.support.sets import make_old_set, make_set
 
 
@@ -72,7 +77,7 @@ def test_in_memory_is_the_cache_memory(root):
 
 @pytest.mark.parametrize("cache", ["memroy", "inside"])
 def test_places_that_are_none_are_refused(root, cache):
-    with pytest.raises(UserError, match="nearest: memory|inside the train data"):
+    with pytest.raises(UserError, match=r"nearest: memory|inside the train data"):
         module(root, cache=str(root / "x") if cache == "inside" else cache)
 
 
@@ -83,11 +88,67 @@ def test_in_memory_equal_parts_are_read_once(root):
     assert shared.part("train") is shared.part("val")
 
 
-def test_a_worker_process_reads_the_same(root):
-    alone = list(module(root, batch_size=4).val_dataloader())
-    helped = list(module(root, batch_size=4, num_workers=1).val_dataloader())
-    assert torch.equal(alone[0]["x"], helped[0]["x"])
-    assert len(alone) == len(helped)
+@pytest.mark.parametrize("workers", [1, 3, "auto"])
+@pytest.mark.parametrize("cache", [None, "memory", "device"])
+def test_batches_are_the_same_whoever_reads_them(root, workers, cache):
+    alone = list(module(root, batch_size=3).train_dataloader())
+    helped = module(root, batch_size=3, num_workers=workers, cache=cache).train_dataloader()
+    for _ in range(2):  # an epoch again starts its threads again
+        for one, other in zip(alone, helped, strict=True):
+            assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_threads_end_with_an_epoch_that_was_left(root):
+    before = threading.active_count()
+    batches = iter(module(root, batch_size=1, num_workers=2).train_dataloader())
+    next(batches)
+    assert threading.active_count() > before
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_of_a_thread_is_raised_as_it_is(root, monkeypatch):
+    loader = module(root, batch_size=4, num_workers=2).train_dataloader()
+
+    def broken(_):
+        raise UserError("patch 3 is damaged")
+
+    monkeypatch.setattr(loader.dataset.data, "read_many", broken)
+    with pytest.raises(UserError, match=r"^patch 3 is damaged$"):
+        list(loader)
+
+
+def test_few_batches_are_ahead(root, monkeypatch):
+    loader = module(root, batch_size=1, num_workers=2).train_dataloader()
+    read, reads = loader.dataset.data.read_many, []
+    monkeypatch.setattr(loader.dataset.data, "read_many", lambda rows: (reads.append(1), read(rows))[1])
+    batches = iter(loader)
+    next(batches)
+    time.sleep(0.05)
+    assert len(reads) <= 1 + 2 * AHEAD
+    batches.close()
+
+
+@pytest.mark.parametrize(("free", "fits"), [(10**9, True), (9000, False), (None, True)])
+def test_patches_without_room_in_memory_are_refused(root, monkeypatch, free, fits):
+    monkeypatch.setattr(held, "available_memory", lambda: free)
+    data, rows = TrainData.open(root), np.arange(10)
+    for call in (
+        lambda: check_cache("memory", data, SplitIndices(rows, rows[:2], rows)),
+        lambda: module(root, cache="memory").part("train"),
+    ):
+        if fits:
+            call()
+        else:
+            with pytest.raises(UserError, match=r"need 0\.0 GB; this machine has 0\.0 GB free, .* use --cache with"):
+                call()
+
+
+def test_what_the_device_holds_is_there(root):
+    made = module(root, cache="device", device=torch.device("cpu"))
+    batch = next(iter(made.val_dataloader()))
+    assert batch["x"].device == made.part("val").rows.device == torch.device("cpu")
+    assert made.threads == 0
 
 
 def test_every_epoch_has_an_order_of_its_own(root):
