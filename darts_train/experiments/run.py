@@ -19,7 +19,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
-from darts_train.dataset.leakage import warn_leakage
+from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
@@ -98,9 +98,7 @@ def train_smp(
     require_writable(artifacts.artifact_dir, "--artifact-dir")
     place = find_place(artifacts.artifact_dir, run.run_name, fingerprint)
     _log.info("run %s-%s: %s", place.run_name, place.run_id, prepared.indices.summary())
-    if split.fold_method is not None:
-        indices = prepared.indices
-        warn_leakage(prepared.data.metadata, indices.train, indices.val, prepared.data.config.patch_size, "validation")
+    warn_split_leakage(prepared.data.metadata, prepared.indices, split, prepared.data.config.patch_size)
     try:
         return execute_run(
             place, data, split, hyperparameters, training, device, tracking, run.fold, run.random_seed,

@@ -46,7 +46,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
     options = parse_options(hyperparameters.model_options)
     opened = TrainData.open(data.train_data_dir, data.bands)
-    indices = make_split(opened.metadata, split, fold)
+    indices = make_split(opened.metadata, split, fold, opened.config.patch_size)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
             raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")

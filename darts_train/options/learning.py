@@ -7,8 +7,8 @@ from typing import Literal
 from darts_train.base.errors import UserError
 from darts_train.options.fields import OptionGroup, option
 
-DataSplitMethod = Literal["random", "region", "sample"]
-FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified"]
+DataSplitMethod = Literal["random", "region", "sample", "column"]
+FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified", "group-stratified"]
 NumWorkers = int | Literal["auto"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 
@@ -33,11 +33,24 @@ class Split(OptionGroup):
 
     data_split_method: DataSplitMethod | None = option("How the test part is cut; none: all is train and test.", None)
     data_split_by: tuple[str, ...] | None = option(
-        "random: fraction of the test part; region, sample: its names (repeat the option).", None, commas=False
+        "random: fraction of the test part; region, sample: its names; column: a column of train, val and test "
+        "(none: split), or COLUMN=VALUE (repeat the option).",
+        None,
+        commas=False,
     )
     fold_method: FoldMethod | None = option("How folds are made; none: validation equals training.", "kfold")
     total_folds: int = option("Number of folds.", 5, low=2)
     subsample: int | None = option("Keep this many patches, drawn with seed 42.", None, low=1)
+    group_by: str | None = option(
+        "group-stratified: the column whose values stay together; none: group where it is filled, else sample_id.", None
+    )
+    stratify_by: tuple[str, ...] | None = option(
+        "Columns whose values are spread evenly over the folds; none: with and without positives.", None
+    )
+    where: str | None = option(
+        "Use only patches that satisfy this, such as \"valid_fraction > 0.5 and region != 'x'\".", None
+    )
+    purge_overlap: bool = option("Leave training patches out that share pixels with validation or test.", False)
 
 
 @dataclass(frozen=True, kw_only=True)

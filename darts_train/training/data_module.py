@@ -106,7 +106,7 @@ class TrainDataModule(pl.LightningDataModule):
         Raises UserError for a set, bands, split or fold that cannot be.
         """
         opened = TrainData.open(data.train_data_dir, data.bands)
-        return cls(opened, make_split(opened.metadata, split, fold), **settings)
+        return cls(opened, make_split(opened.metadata, split, fold, opened.config.patch_size), **settings)
 
     def part(self, name: str) -> PatchDataset | HeldPatches:
         """The dataset of `train`, `val` or `test`, made (and where it is held: read) when first asked for.
