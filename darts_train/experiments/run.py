@@ -20,6 +20,7 @@ from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.dataset.leakage import warn_split_leakage
+from darts_train.dataset.sample_weights import sample_weights
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
@@ -64,6 +65,7 @@ def execute_run(
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
+    sample_weights(prepared.data.metadata, prepared.indices.train, training.sample_weights, training.balance)
     start = check_start(prepared, training, continue_from, weights_from)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}

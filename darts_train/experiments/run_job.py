@@ -154,7 +154,12 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         num_workers=training.num_workers,
         cache=training.kept_in,
         device=prepared.device,
+        sample_weights=training.sample_weights,
+        balance=training.balance,
+        samples_per_epoch=training.samples_per_epoch,
     )
+    if data.weights is not None:
+        _log.info("%s", data.weights.words)
     done = int(read_checkpoint(last)["epoch"]) + 1 if last else 0
     files = FileTracker(place.directory, prepared.data.config.classes, done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))

@@ -23,6 +23,7 @@ from darts_train.training.checkpoint import read_checkpoint
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
+DRAWING = ("sample_weights", "balance", "samples_per_epoch")  # likewise, in the hash only where they are given
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +93,14 @@ def run_fingerprint(
     `start` is a checkpoint that the run begins with; its content counts, not its name. Not in the hash: where the
     data lie, the device, readers, figures, trackers.
     """
+    drawing = {name: value for name in DRAWING if (value := getattr(training, name))}
     return hash_json(
         {
             "data": prepared.data.data_hash,
             "split": prepared.indices.hash,
             "model": prepared.config,
             "hyperparameters": asdict(hyperparameters),
-            "training": {name: getattr(training, name) for name in DECISIVE},
+            "training": {name: getattr(training, name) for name in DECISIVE} | drawing,
             "fold": fold,
             "seed": seed,
             "start": hash_file(start) if start else None,

@@ -63,6 +63,11 @@ def field_types() -> dict[str, tuple[str, Any]]:
     return found
 
 
+def _defaults() -> dict[str, Any]:
+    fields = [field for kind in GROUPS.values() for field in dataclasses.fields(kind)]
+    return {field.name: plain(field.default) for field in fields if field.default is not dataclasses.MISSING}
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: tuples become lists, paths text."""
     if isinstance(value, Path):
@@ -76,6 +81,8 @@ def require_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str)
     Raises UserError saying which differ, for `what`, such as `cross-validation x`: results of different settings
     must not meet under one name.
     """
+    usual = _defaults()  # of a setting that is younger than what was stored
+    stored, given = ({**usual, **side} for side in (stored, given))
     differing = {name for name in stored.keys() | given.keys() if stored.get(name) != given.get(name)}
     # What is searched has no default: that one is there and here not says no more than that the spaces differ.
     differing -= {name for name in differing if f"{SPACE}{name}" in differing}

@@ -90,6 +90,12 @@ class Training(OptionGroup):
         "Where encoded patches are kept between epochs: memory, device (that trains), or a directory of this machine.",
         None,
     )
+    sample_weights: str | None = option(
+        'How often a training patch is drawn: an expression over its metadata, such as "3 if not empty else 1", or kelp.',
+        None,
+    )
+    balance: bool = option("Draw as many training patches with positives as without.", False)
+    samples_per_epoch: int | None = option("Training patches per epoch; none: as many as there are.", None, low=1)
 
     def __post_init__(self) -> None:
         """Check limits, and that the two names of one thing agree. Raises UserError."""

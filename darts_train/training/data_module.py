@@ -18,6 +18,7 @@ from darts_train.base.log import logger
 from darts_train.dataset.cache import PatchSource
 from darts_train.dataset.cache_build import open_cache, require_cache_place
 from darts_train.dataset.reader import TrainData
+from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
 from darts_train.training.held import HeldPatches, require_room
@@ -69,6 +70,9 @@ class TrainDataModule(pl.LightningDataModule):
             once; `device` keeps them on `device`; a directory holds the whole set uncompressed, built once for all
             processes (see `dataset.cache`).
         device: Where the network trains; for `cache="device"`.
+        sample_weights: Expression that says how often each training patch is drawn (see `dataset.sample_weights`).
+        balance: Draw as many positive patches as empty ones.
+        samples_per_epoch: Training patches in an epoch; None for as many as there are.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
@@ -86,6 +90,9 @@ class TrainDataModule(pl.LightningDataModule):
         in_memory: bool = False,
         cache: str | None = None,
         device: torch.device = _CPU,
+        sample_weights: str | None = None,
+        balance: bool = False,
+        samples_per_epoch: int | None = None,
     ) -> None:
         super().__init__()
         self.data = data
@@ -94,6 +101,8 @@ class TrainDataModule(pl.LightningDataModule):
         self.seed = seed
         self.cache = "memory" if in_memory else cache
         check_cache(self.cache, data)
+        self.weights = weights_of(data.metadata, indices.train, sample_weights, balance)
+        self.samples_per_epoch = samples_per_epoch
         self.device = device if self.cache == "device" else _CPU
         self.threads = 0 if self.cache in HELD else reading_threads(num_workers)
         self._source: PatchSource | None = None
@@ -137,10 +146,11 @@ class TrainDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> ThreadedLoader:
         """Shuffled training batches of the trainer's current epoch."""
         part = self.part("train")
-        sampler = EpochSampler(len(part), self.seed)
+        weights = None if self.weights is None else self.weights.values
+        sampler = EpochSampler(len(part), self.seed, self.samples_per_epoch, weights)
         # A resumed run must begin with the order of its epoch: Lightning's own call comes after the first prefetch.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
-        return self._loader(part, sampler=sampler, drop_last=len(part) > self.batch_size)
+        return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size)
 
     def val_dataloader(self) -> ThreadedLoader:
         """Validation batches, in the order of the rows."""

@@ -45,23 +45,48 @@ class PatchDataset(Dataset[Batch]):
 
 
 class EpochSampler(Sampler[int]):
-    """A shuffled order of `count` positions that depends on (seed, epoch) alone, so resuming repeats it."""
+    """The positions of an epoch, in an order that depends on (seed, epoch) alone, so resuming repeats it.
 
-    def __init__(self, count: int, seed: int) -> None:
+    Args:
+        count: Number of positions there are.
+        seed: Seed of the run.
+        samples: Number of positions in an epoch; None for all. Without weights none comes twice before all came once.
+        weights: How often each is drawn, with replacement, float64 [count]; None for a shuffled order.
+    """
+
+    def __init__(
+        self, count: int, seed: int, samples: int | None = None, weights: npt.NDArray[np.float64] | None = None
+    ) -> None:
         self.count = count
         self.seed = seed
+        self.samples = count if samples is None else samples
+        self.weights = weights
         self.epoch = 0
+        self.skip = 0  # positions that the next iteration leaves out, since they were trained on before a restart
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration; Lightning calls it too."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.samples if self.count else 0
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, ORDER, self.epoch))
-        yield from torch.randperm(self.count, generator=generator).tolist()
+        skip, self.skip = self.skip, 0
+        order = self._shuffled(generator) if self.weights is None else self._drawn(self.weights, generator)
+        yield from order.tolist()[skip:]
+
+    def _shuffled(self, generator: torch.Generator) -> Tensor:
+        rounds = max(-(-len(self) // self.count), 1) if self.count else 1
+        return torch.cat([torch.randperm(self.count, generator=generator) for _ in range(rounds)])[: len(self)]
+
+    def _drawn(self, weights: npt.NDArray[np.float64], generator: torch.Generator) -> Tensor:
+        """Inverse of the cumulated weights at uniform numbers; a weight of 0 is never drawn."""
+        bounds = torch.from_numpy(np.cumsum(weights))
+        places = torch.rand(len(self), dtype=torch.float64, generator=generator) * bounds[-1]
+        last = int(np.flatnonzero(weights)[-1])
+        return torch.searchsorted(bounds, places, right=True).clamp(max=last)
 
 
 def as_is(batch: Any) -> Any:

@@ -1,5 +1,6 @@
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices
-from darts_train.options.learning import Data, Split, Training
+from darts_train.experiments.run_settings import run_fingerprint
+from darts_train.experiments.settings import require_same
+from darts_train.options.learning import Data, Hyperparameters, Split, Training
 from darts_train.training import held
 from darts_train.training.data_module import TrainDataModule, check_cache
 from darts_train.training.patches import EpochSampler, PatchDataset
+from darts_train.training.seeds import ORDER, mixed_seed
 from darts_train.training.threaded_loader import AHEAD
 from tests.support.sets import make_old_set, make_set
 
@@ -183,3 +187,69 @@ def test_a_fold_that_is_not_there_is_refused(root):
 
 def test_a_sampler_of_nothing_is_empty():
     assert list(EpochSampler(0, 42)) == []
+
+
+def test_a_sampler_without_further_words_is_what_it_was():
+    generator = torch.Generator().manual_seed(mixed_seed(7, ORDER, 3))
+    sampler = EpochSampler(20, 7)
+    sampler.set_epoch(3)
+    assert list(sampler) == torch.randperm(20, generator=generator).tolist()
+
+
+@pytest.mark.parametrize("samples", [1, 7, 10, 25])
+def test_no_patch_comes_twice_before_all_came_once(samples):
+    order = list(EpochSampler(10, 1, samples))
+    assert len(order) == len(EpochSampler(10, 1, samples)) == samples
+    for first in range(0, samples, 10):
+        assert len(set(order[first : first + 10])) == len(order[first : first + 10])
+    assert order[:10] == list(EpochSampler(10, 1))[:samples]
+
+
+def test_draws_are_as_often_as_their_weights():
+    weights = np.array([0, 1, 3, 0, 6, 0.0])
+    order = list(EpochSampler(6, 5, 20000, weights))
+    shares = np.bincount(order, minlength=6) / 20000
+    assert shares[[0, 3, 5]].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(shares[[1, 2, 4]], [0.1, 0.3, 0.6], atol=0.015)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 2, 3, 4, 0])])
+def test_drawing_is_a_function_of_seed_and_epoch_and_can_be_taken_up(weights):
+    def order(epoch, skip=0):
+        sampler = EpochSampler(5, 9, 12, weights)
+        sampler.set_epoch(epoch)
+        sampler.skip = skip
+        return list(sampler)
+
+    assert order(2) == order(2) != order(3)
+    assert order(2, skip=5) == order(2)[5:]
+
+
+def test_the_loader_draws_as_it_is_told(root):
+    balanced = module(root, batch_size=4, balance=True, samples_per_epoch=400).train_dataloader()
+    rows = epoch_of(balanced)
+    positive = ~TrainData.open(root).metadata["empty"].to_numpy()
+    assert len(rows) == 400
+    assert positive[rows].mean() == pytest.approx(0.5, abs=0.08)
+    first = "patch_id == 0 and sample_id == 'scene00'"
+    assert set(epoch_of(module(root, sample_weights=first, samples_per_epoch=16).train_dataloader())) == {0}
+    assert len(epoch_of(module(root, batch_size=4, samples_per_epoch=2).train_dataloader())) == 2
+
+
+def test_new_ways_to_draw_are_another_run_and_old_ones_the_same(root):
+    def fingerprint(**options):
+        prepared = SimpleNamespace(
+            data=SimpleNamespace(data_hash="d"), indices=SimpleNamespace(hash="s"), config={"model": 1}
+        )
+        return run_fingerprint(prepared, Hyperparameters(), Training(**options), 0, 42)
+
+    plain = fingerprint()
+    assert plain == fingerprint(num_workers=3, cache="memory")
+    others = ({"balance": True}, {"sample_weights": "kelp"}, {"samples_per_epoch": 5})
+    assert len({plain, *(fingerprint(**options) for options in others)}) == 4
+
+
+def test_settings_younger_than_what_was_stored_are_their_defaults():
+    require_same({"max_epochs": 5}, {"max_epochs": 5, "balance": False, "purge_overlap": False, "where": None}, "it")
+    with pytest.raises(UserError, match="balance"):
+        require_same({"max_epochs": 5}, {"max_epochs": 5, "balance": True}, "it")
