@@ -25,6 +25,7 @@ from darts_train.cli.registry import COMMANDS, CommandOption, declare
 from darts_train.options.fields import OptionGroup
 
 GLOBAL_PANEL = "Common"
+_NAME_COLUMNS = 76  # of a flag with its choices; help is 80 columns wide, and never breaks these
 
 
 def command(app: typer.Typer, panel: str, defaults: dict[str, Any] | None = None) -> Callable[..., Any]:
@@ -88,10 +89,13 @@ def _parameter(option: CommandOption) -> inspect.Parameter:
     if option.type.many and isinstance(default, tuple):
         default = list(default)
     text = option.help if option.required else f"{option.help}  [{default_text(option)}]"
+    metavar = option.type.metavar
+    if len(option.flags[0]) + len(metavar) > _NAME_COLUMNS:
+        text, metavar = f"{metavar.replace('|', ', ')}. {text}", "NAME"
     settings: dict[str, Any] = {"help": text, "show_default": False}
     settings["rich_help_panel"] = option.group.title
     if not option.type.is_flag:
-        settings |= {"parser": _parser(option), "metavar": option.type.metavar}
+        settings |= {"parser": _parser(option), "metavar": metavar}
     annotation = bool if option.type.is_flag else list[Any] if option.type.many else typing.Any
     info = typer.Option(default, *option.flags, **settings)
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=annotation)

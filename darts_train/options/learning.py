@@ -91,7 +91,7 @@ class Training(OptionGroup):
         None,
     )
     sample_weights: str | None = option(
-        'How often a training patch is drawn: an expression over its metadata, such as "3 if not empty else 1", or kelp.',
+        'How often a training patch is drawn: an expression of metadata, such as "1 if empty else 3", or kelp.',
         None,
     )
     balance: bool = option("Draw as many training patches with positives as without.", False)

@@ -100,7 +100,7 @@ def test_any_column_by_its_values():
         ({"fold_method": "kfold", "group_by": "year"}, "--group-by has no effect"),
         ({"fold_method": "kfold", "stratify_by": ("year",)}, "--stratify-by has no effect"),
         ({"fold_method": "stratified", "stratify_by": ("seasn",)}, "--stratify-by: no column seasn"),
-        ({"fold_method": "stratified", "stratify_by": ("sample_id", "year", "valid_fraction")}, "of one stratum"),
+        ({"fold_method": "stratified", "stratify_by": ("sample_id", "valid_fraction"), "total_folds": 9}, "stratum"),
         ({"where": "year > 2050"}, "none of 60 patches satisfies year > 2050"),
         ({"where": "yaer > 2050"}, "nearest: year"),
         ({"data_split_method": "column", "where": "split == 'train'"}, "column split makes .* 0 val, 0 test"),
