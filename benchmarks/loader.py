@@ -1,24 +1,33 @@
-"""How fast patches come: the set's own zarr, its cache, and float32 zarr as it is often stored, read per sample.
+"""How fast training batches come: the set's own zarr, its cache, and float32 zarr as it is often stored and read.
 
-    uv run python benchmarks/loader.py [PATCHES] [--bands 12] [--side 128] [--take 3]
+    uv run python benchmarks/loader.py [PATCHES] [--bands 10] [--side 512] [--take 0] [--threads 2]
 
-Every reader is asked for shuffled batches of eight, twice; the second pass counts (the files are in the page cache).
-The baselines are float32 zarr with Blosc-lz4 chunks of one band (1,1,P,P) and of all bands (1,C,P,P), read a sample at
-a time by a torch DataLoader with two workers, as the first readers of such sets did. The last line says which share of
-the cache's time a bare copy of the same bytes would need. Images are smooth with noise, so that they compress like
-scenes do.
+The baseline: float32 zarr with Blosc-lz4 chunks of one band (1,1,P,P), or of all bands (1,C,P,P), read a sample at a
+time by a torch DataLoader with two worker processes, each sample augmented there by Albumentations where that is
+installed (2.0.8: `uv run --with albumentations==2.0.8 ...`): HorizontalFlip, VerticalFlip, RandomRotate90, Blur,
+RandomBrightnessContrast, MultiplicativeNoise, each with probability 0.5. Ours: encoded patches, read by threads, then
+decoded, normalised and given the same six augmentations as whole batches on the CPU (`training/augmentation.py`, and a
+box blur that is only here). Both sides end with float32 batches of eight that a network can take.
+
+Wanted of the faster baseline: 3 times without a cache, 6 times with one; and that the cache, without augmentation,
+reaches 60 % of what a bare copy of the same bytes does. Every reader makes two passes in shuffled order; the second
+counts (the files are in the page cache). Images are smooth with noise, so that they compress as scenes do.
 """
 
 import argparse
+import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import zarr
 from numcodecs import Blosc
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
 from torch.utils.data import DataLoader, Dataset
 
 from darts_train.dataset.cache_build import open_cache
@@ -26,10 +35,16 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.schema import PatchRow, SceneRecord, Tile
 from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.writer import TrainDataWriter
+from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.raster.band import Band
-from darts_train.training.patches import EpochSampler, PatchDataset, as_is
+from darts_train.training.augmentation import missing_values, photometric, random_symmetry, step_generator
+from darts_train.training.held import HeldPatches
+from darts_train.training.patches import EpochSampler, PatchDataset
+from darts_train.training.threaded_loader import ThreadedLoader
 
 BATCH = 8
+CPU = torch.device("cpu")
+WANTED = {"our zarr": 3, "our cache": 6}
 
 
 def images(count: int, bands: int, side: int, seed: int) -> np.ndarray:
@@ -68,10 +83,10 @@ def make_baseline(path: Path, data: TrainData, per_band: bool) -> None:
 
 
 class PerSample(Dataset[tuple[np.ndarray, np.ndarray]]):
-    """The baseline: one sample, some bands of it, straight from zarr."""
+    """The baseline: one sample, some bands of it, straight from zarr, augmented where `augment`."""
 
-    def __init__(self, path: Path, bands: list[int]) -> None:
-        self.path, self.bands = path, bands
+    def __init__(self, path: Path, bands: list[int], augment: bool) -> None:
+        self.path, self.bands, self.augment = path, bands, augment
 
     def __len__(self) -> int:
         return int(zarr.open_group(str(self.path), mode="r")["y"].shape[0])
@@ -79,8 +94,42 @@ class PerSample(Dataset[tuple[np.ndarray, np.ndarray]]):
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         if not hasattr(self, "group"):
             self.group = zarr.open_group(str(self.path), mode="r")
+            self.pipeline = albumentations_pipeline() if self.augment else None
         x = self.group["x"].oindex[i, self.bands] if len(self.bands) < self.group["x"].shape[1] else self.group["x"][i]
-        return x, self.group["y"][i]
+        y = self.group["y"][i]
+        if self.pipeline is None:
+            return x, y
+        done = self.pipeline(image=np.ascontiguousarray(x.transpose(1, 2, 0)), mask=y)
+        return np.ascontiguousarray(done["image"].transpose(2, 0, 1)), np.ascontiguousarray(done["mask"])
+
+
+def albumentations_pipeline() -> Any:
+    """The six of them; None where Albumentations is not installed."""
+    if not importlib.util.find_spec("albumentations"):
+        return None
+    import albumentations as A
+    import cv2
+
+    cv2.setNumThreads(1)  # two processes share two cores
+    return A.Compose(
+        [
+            A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5), A.RandomRotate90(p=0.5), A.Blur(p=0.5),
+            A.RandomBrightnessContrast(p=0.5),
+            A.MultiplicativeNoise(per_channel=True, elementwise=True, p=0.5),
+        ]
+    )  # fmt: skip
+
+
+def augmented(batch: dict[str, Tensor], layer: InputLayer, step: int) -> tuple[Tensor, Tensor]:
+    """What a training step does with a batch before the network, and a blur: x float32 [n, c, h, w], y [n, h, w]."""
+    generator = step_generator(42, step, CPU)
+    codes, y = random_symmetry(batch["x"], batch["y"], generator)
+    optical = [band.optical for band in layer.spec.bands]
+    x = layer(codes)
+    for place in torch.nonzero(torch.rand(len(x), generator=generator) < 0.5).flatten().tolist():
+        width = int(torch.randint(1, 4, (), generator=generator)) * 2 + 1  # 3, 5 or 7, as Albumentations' default
+        x[place] = avg_pool2d(x[place], width, 1, width // 2, count_include_pad=False)
+    return photometric(x, missing_values(codes), optical, 0.0, generator), y
 
 
 def seconds(epoch: Callable[[], Iterator[object]]) -> float:
@@ -93,21 +142,18 @@ def seconds(epoch: Callable[[], Iterator[object]]) -> float:
     return time.perf_counter() - start
 
 
-def ours(dataset: PatchDataset, workers: int) -> Callable[[], Iterator[object]]:
-    """Epochs of our loader."""
-    sampler = EpochSampler(len(dataset), 42)
-    context = "spawn" if workers else None
-    loader = DataLoader(
-        dataset, BATCH, sampler=sampler, collate_fn=as_is, num_workers=workers, multiprocessing_context=context,
-        persistent_workers=workers > 0,
-    )  # fmt: skip
-    return lambda: iter(loader)
+def ours(dataset: Dataset[Any], threads: int, layer: InputLayer | None) -> Callable[[], Iterator[object]]:
+    """Epochs of our loader; with a layer decoded and augmented."""
+    loader = ThreadedLoader(dataset, BATCH, threads, sampler=EpochSampler(len(dataset), 42))  # type: ignore[arg-type]
+    if layer is None:
+        return lambda: iter(loader)
+    return lambda: (augmented(batch, layer, step) for step, batch in enumerate(loader))
 
 
-def theirs(path: Path, bands: list[int]) -> Callable[[], Iterator[object]]:
+def theirs(path: Path, bands: list[int], augment: bool) -> Callable[[], Iterator[object]]:
     """Epochs of the baseline."""
     loader = DataLoader(
-        PerSample(path, bands), BATCH, shuffle=True, num_workers=2, persistent_workers=True,
+        PerSample(path, bands, augment), BATCH, shuffle=True, num_workers=2, persistent_workers=True,
         multiprocessing_context="spawn",
     )  # fmt: skip
     return lambda: iter(loader)
@@ -125,47 +171,54 @@ def copying(count: int, bytes_each: int) -> float:
 
 
 def main() -> None:
-    """Print one line per reader."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("patches", type=int, nargs="?", default=1000)
-    for name, default in (("--bands", 12), ("--side", 128), ("--take", 3)):
+    """Print one line per reader, and what was wanted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("patches", type=int, nargs="?", default=64)
+    for name, default in (("--bands", 10), ("--side", 512), ("--take", 0), ("--threads", 2)):
         parser.add_argument(name, type=int, default=default)
     a = parser.parse_args()
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        measure(Path(place), a.patches, a.bands, a.side, a.take)
+        root = Path(place)
+        make_set(root / "set", a.patches, a.bands, a.side)
+        whole = TrainData.open(root / "set")
+        for per_band in (True, False):
+            make_baseline(root / f"baseline{per_band}", whole, per_band)
+        start = time.perf_counter()
+        open_cache(root / "cache", whole)
+        said = f"{a.patches} patches of {a.bands} bands, {a.side} x {a.side}"
+        print(f"{said}; cache built in {time.perf_counter() - start:.1f} s", flush=True)
+        for chosen in [list(range(a.bands)), *([list(range(0, a.bands, -(-a.bands // a.take)))] if a.take else [])]:
+            for augment in (True, False):
+                measure(root, chosen, a.threads, augment)
 
 
-def measure(place: Path, count: int, bands: int, side: int, take: int) -> None:
-    """Make the set and its forms, and time every reader for all bands and for `take` of them."""
-    make_set(place / "set", count, bands, side)
-    whole = TrainData.open(place / "set")
-    for per_band in (True, False):
-        make_baseline(place / f"baseline{per_band}", whole, per_band)
-    start = time.perf_counter()
-    open_cache(place / "cache", whole)
-    print(f"{count} patches of {bands} bands, {side} x {side}; cache built in {time.perf_counter() - start:.1f} s")
-    for chosen in (list(range(bands)), sorted({i * bands // take for i in range(take)})):
-        data = TrainData.open(place / "set", [f"band{i}" for i in chosen])
-        cached, rows = open_cache(place / "cache", data), np.arange(count)
-        assert cached is not None
-        readers = {
-            "float32 zarr (1,1,P,P), per sample, 2 workers": theirs(place / "baselineTrue", chosen),
-            "float32 zarr (1,C,P,P), per sample, 2 workers": theirs(place / "baselineFalse", chosen),
-            "our zarr": ours(PatchDataset(data, rows), 0),
-            "our zarr, 2 workers": ours(PatchDataset(data, rows), 2),
-            "our cache": ours(PatchDataset(cached, rows), 0),
-            "our cache, 2 workers": ours(PatchDataset(cached, rows), 2),
-        }
-        print(f"{len(chosen)} bands:")
-        times = {name: seconds(epoch) for name, epoch in readers.items()}
-        for name, taken in times.items():
-            print(f"  {name:48} {count / taken:8.0f} samples/s")
-        copied = copying(count, side * side * (2 * len(chosen) + 1))
-        taken = seconds(readers["our cache"])
-        print(
-            f"  {'a bare copy of the same bytes':48} {count / copied:8.0f} samples/s, {copied / taken:.0%} of the time"
-        )
+def measure(root: Path, chosen: list[int], threads: int, augment: bool) -> None:
+    """Time every reader for the chosen bands."""
+    data = TrainData.open(root / "set", [f"band{i}" for i in chosen])
+    cached, rows = open_cache(root / "cache", data), np.arange(len(data))
+    assert cached is not None
+    layer = InputLayer(InputSpecification.from_set(data.bands, None, 0.0)) if augment else None
+    readers = {
+        "baseline (1,1,P,P), 2 processes": theirs(root / "baselineTrue", chosen, augment),
+        "baseline (1,C,P,P), 2 processes": theirs(root / "baselineFalse", chosen, augment),
+        "our zarr": ours(PatchDataset(data, rows), threads, layer),
+        "our cache": ours(PatchDataset(cached, rows), threads, layer),
+        "in memory": ours(HeldPatches(cached, rows, CPU), 0, layer),
+    }
+    by = "Albumentations" if albumentations_pipeline() else "nothing (Albumentations is not installed)"
+    print(f"{len(chosen)} bands, " + (f"augmented; the baseline by {by}:" if augment else "not augmented:"), flush=True)
+    rates = {}
+    for name, epoch in readers.items():
+        rates[name] = len(data) / seconds(epoch)
+        print(f"  {name:34} {rates[name]:9.1f} samples/s", flush=True)
+    best = max(rate for name, rate in rates.items() if name.startswith("baseline"))
+    for name, wanted in WANTED.items():
+        print(f"  {name} / faster baseline{'':11} {rates[name] / best:9.1f} times (wanted {wanted})")
+    if not augment:
+        side = data.config.patch_size
+        alone = len(data) / seconds(ours(PatchDataset(cached, rows), 0, None))
+        copied = len(data) / copying(len(data), side * side * (2 * len(chosen) + 1))
+        print(f"  bare copy {copied:.0f}/s; cache without threads {alone:.0f}/s: {alone / copied:.0%} (wanted 60%)")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How often each training patch is drawn: by an expression over its metadata, and evenly from positive and empty.
 
 The preset `kelp` is the importance of patches in a satellite kelp challenge (2nd place), as an expression that can be
-written out and changed: three times for kelp in the patch, less for clouds and for land, moved to 0 … 1. Its smallest
-weight is 0, so the least important patch is never drawn; `max(minmax(…), 0.05)` gives every patch a chance.
+written out and changed: 3 for kelp in the patch, and smaller terms for clouds, water and elevation, moved to 0 … 1. Its
+smallest weight is 0, so the least important patch is never drawn; `max(minmax(…), 0.05)` gives every patch a chance.
 """
 
 from dataclasses import dataclass
