@@ -21,7 +21,7 @@ from darts_train.metrics.state import SegmentationMetrics, metric_names
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments
-from darts_train.training.augmentation import missing_values, photometric, random_symmetry, step_generator
+from darts_train.training.augmentation import augmented_batch, step_generator
 from darts_train.training.losses import FocalLoss
 from darts_train.training.patches import Batch
 from darts_train.training.seeds import DROPOUT, INIT, mixed_seed
@@ -141,10 +141,8 @@ class SegmentationModule(pl.LightningModule):
 
     def _augmented(self, codes: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         generator = step_generator(self.seed, self.global_step, self.device)
-        codes, y = random_symmetry(codes, y, generator)
         optical = [band.optical for band in self.spec.bands]
-        x = photometric(self.input(codes), missing_values(codes), optical, self.spec.nodata_fill, generator)
-        return x, y
+        return augmented_batch(codes, y, self.input, optical, self.spec.nodata_fill, generator)
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
         state = SegmentationMetrics(self.classes, self.ignore_index, self.device)
