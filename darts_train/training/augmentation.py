@@ -70,16 +70,19 @@ def _patchwise(
     """`augmented_batch`, patch by patch, with the draws of the whole batch in their order."""
     mirror, upend, transpose = (toss.flatten().tolist() for toss in _coins(3, codes, generator))
     change = _Photometry(codes, optical, fill, generator) if any(optical) else None
-    # Columns lie together in memory, as where() in random_symmetry leaves them: noise is drawn along memory.
+    # Columns of y lie together in memory, as where() in random_symmetry leaves them: sums over it follow memory.
     x, moved = torch.empty(codes.shape, dtype=torch.float32), _transpose(torch.empty_like(y))
     for i in range(len(codes)):
         axes = [axis for axis, toss in ((-1, mirror[i]), (-2, upend[i])) if toss]
         patch, classes = (part.flip(axes) if axes else part for part in (codes[i], y[i]))
-        if not transpose[i]:
-            patch, classes = _transpose(patch).contiguous(), _transpose(classes)
-        patch, moved[i] = _transpose(patch), _transpose(classes)
+        if transpose[i]:
+            patch, classes = _turned(patch), _transpose(classes)
+        moved[i] = classes
         values = decode(patch[None])[0]
-        x[i] = values if change is None else change(i, values, missing_values(patch))
+        if change is None:
+            x[i] = values
+        else:
+            change(i, values, missing_values(patch), x[i])
     return x, moved
 
 
@@ -93,22 +96,33 @@ class _Photometry:
         self.contrast = (1.0 + CONTRAST * _uniform(batch, generator))[:, 0]
         self.brightness = (BRIGHTNESS * _uniform(batch, generator))[:, 0]
         self.is_noisy = _coins(1, batch, generator)[0].flatten().tolist()
+        self.factor = torch.empty(batch.shape[1:], dtype=torch.float32)
+        self.along_columns = not batch.is_floating_point()  # how decoded codes lie in memory after random_symmetry
 
-    def __call__(self, i: int, x: Tensor, missing: Tensor) -> Tensor:
-        """Patch i, float32 [c, h, w]; `x` is left as it is."""
-        factor = torch.empty_like(x).uniform_(*NOISE, generator=self.generator)  # for every patch, as for a batch
+    def __call__(self, i: int, x: Tensor, missing: Tensor, out: Tensor) -> None:
+        """Write patch i, float32 [c, h, w], into `out`; `x` is left as it is."""
+        self.factor.uniform_(*NOISE, generator=self.generator)  # for every patch, as for a batch
         gaps = bool(missing.any())
         touched = x
         if self.is_brighter[i]:
-            rows, pixels = x.contiguous(), x.shape[-2] * x.shape[-1]  # summed along rows, as _means does
-            means = _means(x, missing) if gaps else rows.sum(dim=(-2, -1), keepdim=True) / pixels
+            means = _means(x, missing) if gaps else x.sum(dim=(-2, -1), keepdim=True) / (x.shape[-2] * x.shape[-1])
             touched = (x * self.contrast[i]).add_(self.brightness[i] * means)
         if self.is_noisy[i]:
-            touched = touched * factor
-        touched = touched.clamp(0.0, 1.0)
+            factor = _turned(self.factor) if self.along_columns else self.factor
+            touched = factor.mul_(touched) if self.along_columns else touched * factor
+        torch.clamp(touched, 0.0, 1.0, out=out)
         if gaps:
-            touched.masked_fill_(missing, self.fill)
-        return touched if self.optical is None else torch.where(self.optical, touched, x)
+            out.masked_fill_(missing, self.fill)
+        if self.optical is not None:
+            out.copy_(torch.where(self.optical, out, x))
+
+
+def _turned(x: Tensor) -> Tensor:
+    """[c, h, h] transposed and contiguous, band by band: torch has a fast way for matrices only."""
+    out = torch.empty_like(x)
+    for band, source in zip(out, x, strict=True):
+        band.copy_(source.T)
+    return out
 
 
 def random_symmetry(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
