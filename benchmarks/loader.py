@@ -7,7 +7,8 @@ time by a torch DataLoader with two worker processes, each sample augmented ther
 installed (2.0.8: `uv run --with albumentations==2.0.8 ...`): HorizontalFlip, VerticalFlip, RandomRotate90, Blur,
 RandomBrightnessContrast, MultiplicativeNoise, each with probability 0.5. Ours: encoded patches, read by threads, then
 decoded, normalised and given the same six augmentations on the training device (CUDA where there is one, else the CPU;
-`training/augmentation.py`, and a box blur that is only here). Both sides end with float32 batches of eight that a network can take.
+`training/augmentation.py`, and a box blur that is only here). Both sides end with float32
+batches of eight that a network can take.
 
 Wanted of the faster baseline: 3 times without a cache, 6 times with one; and that the cache, without augmentation,
 reaches 60 % of what a bare copy of the same bytes does. Every reader makes two passes in shuffled order; the second
