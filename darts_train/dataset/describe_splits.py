@@ -11,7 +11,8 @@ import pandas as pd
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.dataset.leakage import overlapping_patches
-from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.dataset.overlap import nearest_km, patch_centres
+from darts_train.dataset.splits import SplitIndices, available_folds, make_split
 from darts_train.options.learning import Split
 
 FOLDS = 20  # folds that are looked at; leaving out one patch after the other is nothing to read
@@ -37,6 +38,9 @@ class FoldCount:
         test: patches that test, the same in every fold.
         val_leak: patches of `val` that share pixels of a scene with `train`; None where windows are unknown.
         test_leak: patches of `test` that share pixels with `train` or `val`; None where windows are unknown.
+        purged: training patches that were left out because they share pixels with the other parts.
+        val_km: least distance from a centre of `val` to one of `train`, km; None where places are unknown.
+        test_km: likewise from `test` to `train` and `val`.
     """
 
     fold: int
@@ -45,6 +49,9 @@ class FoldCount:
     test: PartCount
     val_leak: int | None
     test_leak: int | None
+    purged: int = 0
+    val_km: float | None = None
+    test_km: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +76,20 @@ class SplitPreview:
     def words(self) -> str:
         """The configuration in one line."""
         cut, by = self.split.data_split_method, ", ".join(map(str, self.split.data_split_by or ()))
-        test = f"test part by {cut} ({by})" if cut else "no test part (all patches train and test)"
+        test = f"test part by {cut} ({by or 'split'})" if cut else "no test part (all patches train and test)"
         method, total = self.split.fold_method, self.split.total_folds
         folds = f"{total} folds by {method}" if method else "no folds (validation is training)"
-        return f"{folds}, {test}" + (f", {self.split.subsample} patches drawn" if self.split.subsample else "")
+        drawn = f", {self.split.subsample} patches drawn" if self.split.subsample else ""
+        return f"{folds}, {test}{drawn}{self._further}"
+
+    @property
+    def _further(self) -> str:
+        """What the rarer options say, each after a comma."""
+        split = self.split
+        by = f", grouped by {split.group_by}" if split.group_by else ""
+        evenly = f", even in {', '.join(split.stratify_by)}" if split.stratify_by else ""
+        where = f", where {split.where}" if split.where else ""
+        return by + evenly + where + (", overlapping training patches left out" if split.purge_overlap else "")
 
 
 def preview_splits(metadata: pd.DataFrame, patch_size: int, split: Split, strict: bool) -> SplitPreview:
@@ -84,21 +101,24 @@ def preview_splits(metadata: pd.DataFrame, patch_size: int, split: Split, strict
         split: the configuration.
         strict: what cannot be made raises UserError; else the preview says so.
     """
-    number = min(split.total_folds, FOLDS) if split.fold_method else 1
     with _each_once() as warnings:
         try:
             if not len(metadata):
                 raise UserError("the set has no patches, so there is nothing to split.")
-            made = [make_split(metadata, split, fold) for fold in range(number)]
+            number = min(available_folds(metadata, split), FOLDS)
+            made = [make_split(metadata, split, fold, patch_size) for fold in range(number)]
         except UserError as error:
             if strict:
                 raise
             return SplitPreview(split, impossible=str(error))
-    folds = [_count(metadata, patch_size, split, fold, indices) for fold, indices in enumerate(made)]
+    centres = patch_centres(metadata)
+    folds = [_count(metadata, patch_size, fold, indices, centres) for fold, indices in enumerate(made)]
     return SplitPreview(split, tuple(folds), made[0], warnings=tuple(warnings))
 
 
-def _count(metadata: pd.DataFrame, patch_size: int, split: Split, fold: int, indices: SplitIndices) -> FoldCount:
+def _count(
+    metadata: pd.DataFrame, patch_size: int, fold: int, indices: SplitIndices, centres: np.ndarray | None
+) -> FoldCount:
     learnt = np.union1d(indices.train, indices.val)
     return FoldCount(
         fold=fold,
@@ -107,6 +127,9 @@ def _count(metadata: pd.DataFrame, patch_size: int, split: Split, fold: int, ind
         test=_part(metadata, indices.test),
         val_leak=overlapping_patches(metadata, indices.val, indices.train, patch_size),
         test_leak=overlapping_patches(metadata, indices.test, learnt, patch_size),
+        purged=indices.purged,
+        val_km=nearest_km(centres, indices.val, indices.train),
+        test_km=nearest_km(centres, indices.test, learnt),
     )
 
 

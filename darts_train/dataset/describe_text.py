@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from darts_train.dataset.describe import Description
 from darts_train.dataset.describe_bands import PERCENTS, BandProfile
-from darts_train.dataset.describe_splits import FoldCount, SplitPreview
+from darts_train.dataset.describe_splits import FOLDS, FoldCount, SplitPreview
 from darts_train.dataset.describe_tables import Distinct, RegionCount, SceneCount
 
 WIDTH = 80
@@ -102,9 +102,12 @@ def split_lines(splits: SplitPreview) -> Iterator[str]:
         return
     heads = ("fold", "train", "positive", "regions", "validate", "positive", "regions", "share pixels")
     yield from table(heads, [fold_cells(fold) for fold in splits.folds])
-    if splits.split.fold_method and splits.split.total_folds > len(splits.folds):
+    if len(splits.folds) == FOLDS < splits.split.total_folds:
         yield f"(the first {len(splits.folds)} of {splits.split.total_folds} folds)"
     yield from wrap(words_of_test(splits))
+    yield from wrap(words_of_distance(splits.folds))
+    if any(fold.purged for fold in splits.folds):
+        yield from wrap(words_of_purged(splits.folds))
     for line in splits.warnings:
         yield from wrap(line)
 
@@ -130,6 +133,21 @@ def words_of_test(splits: SplitPreview) -> str:
         f"test: {patches}, {share} with positives, "
         f"{counted(len(fold.test.regions), 'region')}; {leak} of them share pixels with the others"
     )
+
+
+def words_of_distance(folds: Sequence[FoldCount]) -> str:
+    """How far validation is from training: the least of all folds, or that nobody knows."""
+    known = [(fold.val_km, fold.fold) for fold in folds if fold.val_km is not None]
+    if not known:
+        return "distance of validation from training: unknown, patches have no georeference"
+    least, fold = min(known)
+    return f"distance of validation from training: {least:.3g} km between the nearest centres (fold {fold})"
+
+
+def words_of_purged(folds: Sequence[FoldCount]) -> str:
+    """How many training patches each fold lost."""
+    lost = ", ".join(f"{fold.purged:,}" for fold in folds)
+    return f"left out of training because they share pixels with the other parts, by fold: {lost}"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -3,10 +3,16 @@
 Patches of one scene overlap (`--overlap`, and always at the far edge), and most fold methods know nothing of it.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from darts_train.base.log import logger
+from darts_train.options.learning import Split
+
+if TYPE_CHECKING:
+    from darts_train.dataset.splits import SplitIndices
 
 _COLUMNS = ("sample_id", "x", "y")
 _NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
@@ -14,7 +20,13 @@ _log = logger("dataset")
 
 
 def overlapping_patches(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, patch_size: int) -> int | None:
-    """Number of patches of `a` that share at least one pixel of a scene with a patch of `b`.
+    """Number of patches of `a` that share pixels with a patch of `b`; None where unknown. See `overlapping_rows`."""
+    found = overlapping_rows(metadata, a, b, patch_size)
+    return None if found is None else len(found)
+
+
+def overlapping_rows(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, patch_size: int) -> np.ndarray | None:
+    """Patches of `a` that share at least one pixel of a scene with a patch of `b`.
 
     Windows are hashed into cells as large as a patch, so that only neighbouring cells are compared: the time grows
     with the number of patches, not its square.
@@ -26,7 +38,8 @@ def overlapping_patches(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, pa
         patch_size: side of a window, pixels.
 
     Returns:
-        The number, 0 where either part is empty; None where the set does not say where its windows lie.
+        Their indices, int64 and ascending, none where either part is empty; None where the set does not say where its
+        windows lie.
     """
     if not set(_COLUMNS) <= set(metadata.columns) or metadata[["x", "y"]].isna().any(axis=None):
         return None
@@ -35,7 +48,16 @@ def overlapping_patches(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, pa
     around = pd.concat([theirs.assign(column=theirs["column"] + i, row=theirs["row"] + j) for i, j in _NEIGHBOURS])
     pairs = ours.merge(around, on=["sample_id", "column", "row"], suffixes=("", "_other"))
     apart = pairs[["x", "y"]].to_numpy() - pairs[["x_other", "y_other"]].to_numpy()
-    return int(pairs.loc[(np.abs(apart) < patch_size).all(axis=1), "index"].nunique())
+    shared = pairs.loc[(np.abs(apart) < patch_size).all(axis=1), "index"].to_numpy(np.int64)
+    return np.unique(shared)
+
+
+def warn_split_leakage(metadata: pd.DataFrame, indices: "SplitIndices", split: Split, patch_size: int) -> None:
+    """Log what leaks from the training part into the parts that it is kept apart from."""
+    if split.fold_method is not None:
+        warn_leakage(metadata, indices.train, indices.val, patch_size, "validation")
+    if split.data_split_method is not None:
+        warn_leakage(metadata, indices.train, indices.test, patch_size, "test")
 
 
 def warn_leakage(
@@ -46,7 +68,7 @@ def warn_leakage(
     if count:
         _log.warning(
             "%d of %d %s patches share pixels with training patches; scores will be too good. "
-            "Fold by region, or make the set with --overlap 0.",
+            "Fold by region or group, give --purge-overlap, or make the set with --overlap 0.",
             count, len(other), part,
         )  # fmt: skip
     return count

@@ -1,4 +1,4 @@
-"""Patches of different scenes over the same ground: no fault, but two parts of a split may then share places."""
+"""Where patches lie on the ground: scenes that show the same, and how far two parts of a split are apart."""
 
 from collections import Counter
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 _LEAST = 1e-3  # share of the smaller patch: neighbours that touch do not overlap
+_EARTH_KM = 6371.0088  # mean radius (IUGG)
 
 
 def overlapping_scenes(metadata: pd.DataFrame) -> dict[tuple[str, str], int]:
@@ -32,3 +33,31 @@ def overlapping_scenes(metadata: pd.DataFrame) -> dict[tuple[str, str], int]:
     real = shared > _LEAST * smaller
     pairs = Counter(tuple(sorted(pair)) for pair in zip(names[one[real]], names[other[real]], strict=True))
     return {(pair[0], pair[1]): count for pair, count in pairs.most_common()}
+
+
+def patch_centres(metadata: pd.DataFrame) -> np.ndarray | None:
+    """Centres of all patches on the unit sphere, float64 [n, 3]; None unless every patch has a georeference."""
+    import shapely
+
+    if "geometry" not in metadata or metadata["geometry"].isna().any():
+        return None
+    centres = shapely.centroid(shapely.from_wkb(metadata["geometry"].to_numpy(object)))
+    longitude, latitude = np.radians(shapely.get_x(centres)), np.radians(shapely.get_y(centres))
+    if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
+        return None
+    return np.stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=1
+    )
+
+
+def nearest_km(centres: np.ndarray | None, a: np.ndarray, b: np.ndarray) -> float | None:
+    """Least distance between the centre of a patch of `a` and one of `b`, km along the great circle.
+
+    None, which is "unknown" and no number, without a georeference (see `patch_centres`), and for an empty part.
+    """
+    from scipy.spatial import cKDTree
+
+    if centres is None or not len(a) or not len(b):
+        return None
+    chord = float(np.min(cKDTree(centres[b]).query(centres[a])[0]))
+    return 2 * float(np.arcsin(min(chord / 2, 1.0))) * _EARTH_KM

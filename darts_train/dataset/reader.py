@@ -3,7 +3,7 @@
 Opening reads the config, the headers of x and y and metadata.parquet, never a pixel. The object can be handed to
 worker processes however they start (zarr handles are left out of the pickle and opened again there) and used by
 several threads. A patch is one chunk, so all its bands are decompressed even where few are wanted; older sets with
-one chunk per band are read band by band.
+one chunk per band are read band by band. Chunks are decoded by `chunks.py`, and by zarr where that cannot.
 """
 
 import operator
@@ -17,11 +17,14 @@ import pandas as pd
 from darts_train.base.errors import UserError, listing, nearest
 from darts_train.base.files import require_directory
 from darts_train.dataset import layout
+from darts_train.dataset.chunks import ChunkReader
 from darts_train.dataset.identity import header_hash, manifest_hash
 from darts_train.dataset.metadata import read_metadata
 from darts_train.dataset.set_config import SetConfig
-from darts_train.dataset.store import DAMAGE, PatchArray, check_arrays, chunk_path, open_arrays, read_patch
-from darts_train.raster.band import Band
+from darts_train.dataset.store import DAMAGE, PatchArray, check_arrays, chunk_path, open_arrays, open_valid, read_patch
+from darts_train.raster.band import NODATA, Band
+
+_HANDLES = ("x", "y", "valid", "_readers")  # not in a pickle; opened again
 
 
 class TrainData:
@@ -35,7 +38,7 @@ class TrainData:
         metadata: row i is patch i; columns as in metadata.parquet.
         x: zarr array [n, c, h, w] with all bands.
         y: zarr array [n, h, w].
-        encoded: x holds uint16 codes; False for older sets, whose x is float in [0, 1].
+        encoded: x holds codes; False for older sets, whose x is float in [0, 1].
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class TrainData:
         self.band_indices = band_indices
         self.bands: tuple[Band, ...] = tuple(config.bands[i] for i in band_indices)
         self.encoded = not config.older
+        self._open_readers()
 
     @classmethod
     def open(cls, root: Path, bands: Sequence[str] | None = None) -> "TrainData":
@@ -92,42 +96,62 @@ class TrainData:
         """Read one patch.
 
         Returns:
-            x [c, h, w] with the chosen bands: uint16 codes, or float32 in [0, 1] for older sets (NaN possible);
-            y uint8 [h, w].
+            x [c, h, w] with the chosen bands: uint16 codes (also where they are stored as uint8), or float32 in [0, 1]
+            for older sets (NaN possible); y uint8 [h, w].
 
         Raises:
             IndexError: no such patch; negative numbers are refused too.
             UserError: the patch is missing or damaged on disk.
         """
-        index = operator.index(index)
-        if not 0 <= index < len(self):
-            raise IndexError(f"patch {index} of {len(self)}")
-        x = self._load(self.x, "x", index, self.band_indices)
-        y = self._load(self.y, "y", index, None)
-        return x.astype(np.uint16 if self.encoded else np.float32, copy=False), y.astype(np.uint8, copy=False)
+        x, y = self.read_many([index])
+        return x[0], y[0]
 
     def read_many(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Read patches, in the given order: x [k, c, h, w] and y [k, h, w]; k = 0 gives empty arrays. See `read`."""
         x = np.empty((len(indices), len(self.bands), *self.x.shape[2:]), np.uint16 if self.encoded else np.float32)
         y = np.empty((len(indices), *self.y.shape[1:]), np.uint8)
         for place, index in enumerate(indices):
-            x[place], y[place] = self.read(int(index))
+            self._read_into(operator.index(index), x[place], y[place])
         return x, y
 
+    def _read_into(self, index: int, x: np.ndarray, y: np.ndarray) -> None:
+        if not 0 <= index < len(self):
+            raise IndexError(f"patch {index} of {len(self)}")
+        all_bands = self.band_indices == tuple(range(self.x.shape[1]))
+        self._load(self.x, "x", index, None if all_bands else self.band_indices, x)
+        self._load(self.y, "y", index, None, y)
+        if self.valid is not None:
+            valid = np.empty(y.shape, self.valid.dtype)
+            self._load(self.valid, "valid", index, None, valid)
+            x[:, valid == 0] = NODATA
+
+    def _open_readers(self) -> None:
+        self.valid = open_valid(self.root, self.x)
+        arrays = {"x": self.x, "y": self.y, "valid": self.valid}
+        self._readers = {
+            name: ChunkReader.of(self.root / layout.DATA / name, array)
+            for name, array in arrays.items()
+            if array is not None
+        }
+
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("x", "y")}
+        return {key: value for key, value in self.__dict__.items() if key not in _HANDLES}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.x, self.y = open_arrays(self.root)
+        self._open_readers()
 
-    def _load(self, array: PatchArray, name: str, index: int, bands: tuple[int, ...] | None) -> np.ndarray:
+    def _load(self, array: PatchArray, name: str, index: int, bands: tuple[int, ...] | None, out: np.ndarray) -> None:
         place = self.root / layout.DATA / name
-        if self.encoded and not chunk_path(self.root, name, array, index).is_file():
-            # zarr would give fill values, which look like a patch without data
-            raise UserError(f"{place}: patch {index} is missing; make the set anew.")
+        reader = self._readers[name]
         try:
-            return read_patch(array, index, bands)
+            if reader is not None and reader.read_into(index, bands, out):
+                return
+            if self.encoded and not chunk_path(self.root, name, array, index).is_file():
+                # zarr would give fill values, which look like a patch without data
+                raise UserError(f"{place}: patch {index} is missing; make the set anew.")
+            out[...] = read_patch(array, index, bands)
         except DAMAGE as error:
             raise UserError(f"{place}: patch {index} is damaged ({error}); make the set anew.") from None
 

@@ -1,6 +1,7 @@
 """Which patches train, validate and test. A pure function of metadata.parquet and the split options.
 
-First the test part is cut off (`data_split_method`), then the rest is folded (`fold_method`, see `folds.py`).
+First patches are chosen (`where`, `subsample`), then the test part is cut off (`data_split_method`), then the rest is
+folded (`fold_method`, see `folds.py`), and last overlapping patches leave the training part (`purge_overlap`).
 Nothing is stored with the data: every run makes its split again, and writes it beside its results.
 """
 
@@ -12,7 +13,10 @@ import pandas as pd
 from darts_train.base.errors import UserError, listing, nearest
 from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
+from darts_train.dataset.expressions import matching_rows
 from darts_train.dataset.folds import RANDOM_STATE, fold_positions
+from darts_train.dataset.leakage import overlapping_rows
+from darts_train.dataset.split_columns import named_parts, test_by_values
 from darts_train.options.learning import Split
 
 RANDOM_TRIES = 100
@@ -26,12 +30,14 @@ class SplitIndices:
     """Indices of patches (of metadata rows, of x and y), int64 and ascending.
 
     `train` and `val` share no patch unless `fold_method` is None, and neither does `test` with them unless
-    `data_split_method` is None.
+    `data_split_method` is None. `test` is empty only where a column says so. `purged` patches were left out of `train`
+    because they share pixels with the other parts.
     """
 
     train: np.ndarray
     val: np.ndarray
     test: np.ndarray
+    purged: int = 0
 
     @property
     def hash(self) -> str:
@@ -41,7 +47,7 @@ class SplitIndices:
     def table(self, metadata: pd.DataFrame) -> pd.DataFrame:
         """One row per patch of the set: sample_id, region, empty, and a bool column per part.
 
-        Patches that a subsample left out are False in all three.
+        Patches that were left out (subsample, where, purge_overlap) are False in all three.
         """
         table = metadata[["sample_id", "region", "empty"]].copy()
         for part in PARTS:
@@ -50,27 +56,83 @@ class SplitIndices:
 
     def summary(self) -> str:
         """One line for the terminal."""
-        return f"{len(self.train)} patches train, {len(self.val)} validate, {len(self.test)} test"
+        purged = f", {self.purged} are left out because they share pixels with these" if self.purged else ""
+        return f"{len(self.train)} patches train, {len(self.val)} validate, {len(self.test)} test{purged}"
 
 
-def make_split(metadata: pd.DataFrame, split: Split, fold: int = 0) -> SplitIndices:
+def make_split(metadata: pd.DataFrame, split: Split, fold: int = 0, patch_size: int | None = None) -> SplitIndices:
     """Split the patches of a set.
 
     Args:
         metadata: `TrainData.metadata`; its index is the index of the patch, columns sample_id, region and empty.
         split: the options.
         fold: which fold validates, from 0.
+        patch_size: side of a patch, pixels; needed for `purge_overlap`.
 
     Raises:
-        UserError: there are too few patches, regions or positives for what is asked, a region or sample is unknown,
-            a fraction is not between 0 and 1, or a part would be empty.
+        UserError: there are too few patches, groups or positives for what is asked, a region, sample or column is
+            unknown, a fraction is not between 0 and 1, or a part would be empty.
     """
-    rows = _subsample(metadata, split.subsample)
-    rest, test = _cut_test(metadata, rows, split)
-    train, val = fold_positions(rest, split.fold_method, split.total_folds, fold)
-    return SplitIndices(
-        train=_sorted_index(rest.iloc[train]), val=_sorted_index(rest.iloc[val]), test=_sorted_index(test)
-    )
+    rows = _subsample(_chosen(metadata, split.where), split.subsample)
+    named = named_parts(rows, split)
+    rest, test = (named["train"], named["test"]) if named else _cut_test(metadata, rows, split)
+    if named and len(named["val"]):
+        made = _as_named(named, split, fold)
+    else:
+        train, val = fold_positions(rest, split, fold)
+        made = SplitIndices(
+            train=_sorted_index(rest.iloc[train]), val=_sorted_index(rest.iloc[val]), test=_sorted_index(test)
+        )
+    return _purged(metadata, made, split, patch_size) if split.purge_overlap else made
+
+
+def available_folds(metadata: pd.DataFrame, split: Split) -> int:
+    """How many folds there are: 1 where data are not folded, or a column says what validates."""
+    if split.fold_method is None:
+        return 1
+    named = named_parts(_chosen(metadata, split.where), split)
+    return 1 if named and len(named["val"]) else split.total_folds
+
+
+def _chosen(metadata: pd.DataFrame, where: str | None) -> pd.DataFrame:
+    if where is None:
+        return metadata
+    rows = metadata[matching_rows(metadata, where, "--where")]
+    if not len(rows):
+        raise UserError(f"--where: none of {len(metadata)} patches satisfies {where}.")
+    return rows
+
+
+def _as_named(parts: dict[str, pd.DataFrame], split: Split, fold: int) -> SplitIndices:
+    """The split that a column describes; without folds what trains and validates is one part."""
+    if fold:
+        raise UserError(
+            f"--fold: {fold} does not exist: a column says what validates, so there is one fold (--n-folds 1)."
+        )
+    train, val, test = (_sorted_index(parts[part]) for part in PARTS)
+    if split.fold_method is None:
+        train = val = np.union1d(train, val)
+    return SplitIndices(train, val, test)
+
+
+def _purged(metadata: pd.DataFrame, made: SplitIndices, split: Split, patch_size: int | None) -> SplitIndices:
+    """The split without training patches that share pixels with a part they are kept apart from."""
+    if patch_size is None:
+        raise ValueError("purge_overlap needs the size of a patch")
+    apart = [made.val] if split.fold_method is not None else []
+    apart += [made.test] if split.data_split_method is not None else []
+    others = np.concatenate([*apart, np.empty(0, np.int64)])
+    leaking = overlapping_rows(metadata, made.train, others, patch_size)
+    if leaking is None:
+        raise UserError("--purge-overlap: the set does not say where its windows lie (columns x and y).")
+    train = np.setdiff1d(made.train, leaking)
+    if not len(train):
+        raise UserError(
+            f"--purge-overlap: all {len(made.train)} training patches share pixels with the {len(others)} patches that "
+            "validate or test; fold by region or group instead."
+        )
+    val = train if split.fold_method is None else made.val
+    return SplitIndices(train, val, made.test, len(made.train) - len(train))
 
 
 def _subsample(metadata: pd.DataFrame, count: int | None) -> pd.DataFrame:
@@ -87,13 +149,15 @@ def _cut_test(metadata: pd.DataFrame, rows: pd.DataFrame, split: Split) -> tuple
     if method is None:
         if split.data_split_by:
             by = ", ".join(map(str, split.data_split_by))
-            raise UserError(f"--data-split-by {by} needs a --data-split-method: random, region or sample.")
+            raise UserError(f"--data-split-by {by} needs a --data-split-method: random, region, sample or column.")
         return rows, rows
     if not split.data_split_by:
         what = "a fraction" if method == "random" else "names"
         raise UserError(f"--data-split-method {method} needs {what} in --data-split-by.")
     if method == "random":
         test = _random_test(rows, split.data_split_by)
+    elif method == "column":
+        test = test_by_values(metadata, rows, split.data_split_by)
     else:
         test = _named_test(metadata, rows, _COLUMNS[method], split.data_split_by)
     rest = rows[~rows.index.isin(test.index)]

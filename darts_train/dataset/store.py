@@ -18,7 +18,26 @@ DAMAGE = (ValueError, RuntimeError, OSError, EOFError, zlib.error)
 
 def open_arrays(root: Path) -> tuple[PatchArray, PatchArray]:
     """Open x and y read-only. Raises UserError where data.zarr is no zarr group with these two arrays."""
-    path = root / DATA
+    return _open_both(root / DATA)
+
+
+def open_valid(root: Path, x: PatchArray) -> PatchArray | None:
+    """The array `valid` [n, h, w] beside 8-bit codes, which leave no code for no data; None where x is not uint8.
+
+    Raises UserError where it is missing, or of another shape: without it no data would be read as the code 0.
+    """
+    if x.dtype != np.uint8:
+        return None
+    try:
+        valid = zarr.open_group(str(root / DATA), mode="r")["valid"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{root / DATA}: x is uint8, so an array valid [n, h, w] must be beside it.") from None
+    if not isinstance(valid, zarr.Array) or valid.shape != x.shape[:1] + x.shape[2:] or valid.dtype.kind not in "ub":
+        raise UserError(f"{root / DATA}: valid must be an array of bool or uint8 {x.shape[:1] + x.shape[2:]}.")
+    return valid
+
+
+def _open_both(path: Path) -> tuple[PatchArray, PatchArray]:
     try:
         group = zarr.open_group(str(path), mode="r")
         x, y = group["x"], group["y"]
@@ -41,8 +60,8 @@ def check_arrays(root: Path, config: SetConfig, x: PatchArray, y: PatchArray) ->
         raise UserError(f"{path}: patches are {x.shape[3]} x {x.shape[2]}, {CONFIG} says {config.patch_size}.")
     if config.older and x.dtype.kind != "f":
         raise UserError(f"{path}: x is {x.dtype}, but {CONFIG} has no encoding (band_scales, band_offsets, …).")
-    if not config.older and x.dtype != np.uint16:
-        raise UserError(f"{path}: x is {x.dtype}; an encoded set is uint16.")
+    if not config.older and x.dtype not in (np.uint16, np.uint8):
+        raise UserError(f"{path}: x is {x.dtype}; an encoded set is uint16 or uint8.")
     if y.dtype.kind not in "uib" or (not config.older and y.dtype != np.uint8):
         raise UserError(f"{path}: y is {y.dtype}; class indices are uint8.")
 

@@ -30,9 +30,13 @@ def open_train_data(data: Data) -> TrainDataFacts:
 
 
 def check_settings(settings: Settings, folds: int, device: Device) -> None:
-    """Check data, network, device, and the split of every fold that will be run. Raises UserError."""
+    """Check data, network, device, and the split of every fold that will be run. Raises UserError.
+
+    What leaks from training into validation or test of the first fold is told; the others are alike.
+    """
     for fold in range(folds):
         _check_fold(settings, fold, device)
+    _warn_of_leakage(settings)
 
 
 def check_space(settings: Settings, space: SearchSpace, folds: int, device: Device) -> None:
@@ -62,6 +66,16 @@ def _check_fold(settings: Settings, fold: int, device: Device) -> None:
     from darts_train.experiments.run import validate_run_settings
 
     validate_run_settings(settings.data, settings.split, settings.hyperparameters, device, fold)
+
+
+def _warn_of_leakage(settings: Settings) -> None:
+    from darts_train.dataset.leakage import warn_split_leakage
+    from darts_train.dataset.reader import TrainData
+    from darts_train.dataset.splits import make_split
+
+    opened, split = TrainData.open(settings.data.train_data_dir), settings.split
+    size = opened.config.patch_size
+    warn_split_leakage(opened.metadata, make_split(opened.metadata, split, 0, size), split, size)
 
 
 def _check_names(settings: Settings, space: SearchSpace) -> None:

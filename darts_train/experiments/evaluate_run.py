@@ -140,7 +140,9 @@ def test_smp(
     model = load_model_file(checkpoint)
     opened, spec = open_for_model(data, model)
     # Folds are of no concern here, and a set too small for them can be tested all the same.
-    indices = make_split(opened.metadata, dataclasses.replace(split, fold_method=None), fold=0)
+    indices = make_split(opened.metadata, dataclasses.replace(split, fold_method=None, purge_overlap=False), fold=0)
+    if not len(indices.test):
+        raise UserError(f"--data-split-by: no patch of {len(opened.metadata)} is in the test part of this column.")
     _warn_if_seen(directory, record, opened, indices.test)
     module = TrainDataModule(opened, indices, batch_size=test.batch_size, num_workers=test.num_workers)
     loader = module.test_dataloader()

@@ -19,7 +19,8 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
-from darts_train.dataset.leakage import warn_leakage
+from darts_train.dataset.leakage import warn_split_leakage
+from darts_train.dataset.sample_weights import sample_weights
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
@@ -30,6 +31,7 @@ from darts_train.experiments.run_settings import (
     validate_run_settings,
 )
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
+from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
 from darts_train.training.losses_build import check_length
 from darts_train.training.module import TrainingError
@@ -64,6 +66,8 @@ def execute_run(
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
     check_length(hyperparameters, training.max_epochs)
+    check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
+    sample_weights(prepared.data.metadata, prepared.indices.train, training.sample_weights, training.balance)
     start = check_start(prepared, training, continue_from, weights_from)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}
@@ -98,9 +102,7 @@ def train_smp(
     require_writable(artifacts.artifact_dir, "--artifact-dir")
     place = find_place(artifacts.artifact_dir, run.run_name, fingerprint)
     _log.info("run %s-%s: %s", place.run_name, place.run_id, prepared.indices.summary())
-    if split.fold_method is not None:
-        indices = prepared.indices
-        warn_leakage(prepared.data.metadata, indices.train, indices.val, prepared.data.config.patch_size, "validation")
+    warn_split_leakage(prepared.data.metadata, prepared.indices, split, prepared.data.config.patch_size)
     try:
         return execute_run(
             place, data, split, hyperparameters, training, device, tracking, run.fold, run.random_seed,

@@ -154,8 +154,14 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         batch_size=h.batch_size,
         seed=job.seed,
         num_workers=training.num_workers,
-        in_memory=training.in_memory,
+        cache=training.kept_in,
+        device=prepared.device,
+        sample_weights=training.sample_weights,
+        balance=training.balance,
+        samples_per_epoch=training.samples_per_epoch,
     )
+    if data.weights is not None:
+        _log.info("%s", data.weights.words)
     done = progress(read_checkpoint(last)) if last else (0, 0)
     files = FileTracker(place.directory, prepared.data.config.classes, *done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))

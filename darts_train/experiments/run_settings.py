@@ -31,6 +31,7 @@ FIRST_HYPERPARAMETERS = (
     "model_arch", "model_encoder", "model_encoder_weights", "model_options", "augment", "learning_rate", "gamma",
     "focal_loss_alpha", "focal_loss_gamma", "batch_size",
 )  # fmt: skip
+DRAWING = ("sample_weights", "balance", "samples_per_epoch")  # likewise, in the hash only where they are given
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     options = parse_options(hyperparameters.model_options)
     opened = TrainData.open(data.train_data_dir, data.bands)
     check_learning(hyperparameters, len(opened.config.classes))
-    indices = make_split(opened.metadata, split, fold)
+    indices = make_split(opened.metadata, split, fold, opened.config.patch_size)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
             raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
@@ -121,6 +122,7 @@ def run_fingerprint(
     data lie, the device, readers, figures, trackers. An option that came later counts only where it is not at its
     default, so that the runs of older versions keep their hash and go on.
     """
+    drawing = {name: value for name in DRAWING if (value := getattr(training, name))}
     return hash_json(
         {
             "data": prepared.data.data_hash,
@@ -128,7 +130,7 @@ def run_fingerprint(
             "model": prepared.config,
             "hyperparameters": {name: getattr(hyperparameters, name) for name in FIRST_HYPERPARAMETERS}
             | plain_recipe(hyperparameters, FIRST_HYPERPARAMETERS),
-            "training": {name: getattr(training, name) for name in DECISIVE},
+            "training": {name: getattr(training, name) for name in DECISIVE} | drawing,
             "fold": fold,
             "seed": seed,
             "start": hash_file(start) if start else None,

@@ -18,7 +18,15 @@ GROUPS: dict[str, type[Any]] = {
 SPACE = "space of "  # before the name of a setting, among the facts of a search: how it is varied
 # A run gives the same numbers whatever these say, so a later call may change them.
 WITHOUT_EFFECT = frozenset(
-    {"train_data_dir", "log_every_n_steps", "plot_every_n_val_epochs", "save_top_k", "num_workers", "in_memory"}
+    {
+        "train_data_dir",
+        "log_every_n_steps",
+        "plot_every_n_val_epochs",
+        "save_top_k",
+        "num_workers",
+        "in_memory",
+        "cache",
+    }
 )
 
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from darts_train.base.errors import UserError
 from darts_train.options.fields import OptionGroup, option
 
-DataSplitMethod = Literal["random", "region", "sample"]
-FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified"]
+DataSplitMethod = Literal["random", "region", "sample", "column"]
+FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified", "group-stratified"]
+NumWorkers = int | Literal["auto"]
 Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 Optimizer = Literal["adamw", "adam", "sgd"]
@@ -39,11 +41,24 @@ class Split(OptionGroup):
 
     data_split_method: DataSplitMethod | None = option("How the test part is cut; none: all is train and test.", None)
     data_split_by: tuple[str, ...] | None = option(
-        "random: fraction of the test part; region, sample: its names (repeat the option).", None, commas=False
+        "random: fraction of the test part; region, sample: its names; column: a column of train, val and test "
+        "(none: split), or COLUMN=VALUE (repeat the option).",
+        None,
+        commas=False,
     )
     fold_method: FoldMethod | None = option("How folds are made; none: validation equals training.", "kfold")
     total_folds: int = option("Number of folds.", 5, low=2)
     subsample: int | None = option("Keep this many patches, drawn with seed 42.", None, low=1)
+    group_by: str | None = option(
+        "group-stratified: the column whose values stay together; none: group where it is filled, else sample_id.", None
+    )
+    stratify_by: tuple[str, ...] | None = option(
+        "Columns whose values are spread evenly over the folds; none: with and without positives.", None
+    )
+    where: str | None = option(
+        "Use only patches that satisfy this, such as \"valid_fraction > 0.5 and region != 'x'\".", None
+    )
+    purge_overlap: bool = option("Leave training patches out that share pixels with validation or test.", False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +114,32 @@ class Training(OptionGroup):
     early_stopping_patience: int = option("Validations without a gain before stopping; 0: never.", 5, low=0)
     plot_every_n_val_epochs: int = option("Validations between two sets of figures; 0: none.", 5, low=0)
     save_top_k: int = option("Best checkpoints kept beside best and last; 0 none, -1 all.", 1, low=-1)
-    num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)
+    num_workers: NumWorkers = option(
+        "Threads that read patches ahead; auto: the cores but one, at most 8; 0: none.", "auto", low=0
+    )
     in_memory: bool = option("Read the encoded patches into memory once.", False)
     precision: Precision = option("Arithmetic of the network; auto: bf16 on CUDA devices that have it.", "auto")
+    cache: str | None = option(
+        "Where encoded patches are kept between epochs: memory, device (that trains), or a directory of this machine.",
+        None,
+    )
+    sample_weights: str | None = option(
+        'How often a training patch is drawn: an expression of metadata, such as "1 if empty else 3", or kelp.',
+        None,
+    )
+    balance: bool = option("Draw as many training patches with positives as without.", False)
+    samples_per_epoch: int | None = option("Training patches per epoch; none: as many as there are.", None, low=1)
+
+    def __post_init__(self) -> None:
+        """Check limits, and that the two names of one thing agree. Raises UserError."""
+        super().__post_init__()
+        if self.in_memory and self.cache not in (None, "memory"):
+            raise UserError(f"--in-memory means --cache memory, but --cache is {self.cache}; give one of them.")
+
+    @property
+    def kept_in(self) -> str | None:
+        """`cache`, or what the older `in_memory` says."""
+        return "memory" if self.in_memory else self.cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,4 +183,6 @@ class Test(OptionGroup):
     run_id: str = option("Its eight-character id.")
     model_ckp: Path | None = option("Checkpoint; none: best.ckpt of the run.", None)
     batch_size: int = option("Patches per step.", 8, low=1)
-    num_workers: int = option("Processes that read patches; 0: the main one.", 0, low=0)
+    num_workers: NumWorkers = option(
+        "Threads that read patches ahead; auto: the cores but one, at most 8; 0: none.", "auto", low=0
+    )

@@ -14,6 +14,8 @@ from darts_train.dataset.describe_text import (
     figure,
     percent_of,
     top_regions,
+    words_of_distance,
+    words_of_purged,
     words_of_test,
 )
 from darts_train.dataset.reader import TrainData
@@ -167,7 +169,10 @@ def _splits(data: TrainData, found: Description, outlines: Outlines | None) -> S
         Table(columns, rows, frozenset({1, 2, 4, 5, 7}), caption=caption),
         Text(_sentence(f"{words_of_test(splits)}.")),
     ]
-    if splits.split.fold_method and splits.split.total_folds > FOLDS:
+    blocks.append(Text(_sentence(f"{words_of_distance(splits.folds)}.")))
+    if any(fold.purged for fold in splits.folds):
+        blocks.append(Text(_sentence(f"{words_of_purged(splits.folds)}.")))
+    if len(splits.folds) == FOLDS < splits.split.total_folds:
         blocks.append(Text(f"The first {FOLDS} of {splits.split.total_folds} folds are shown."))
     blocks += [Text(_sentence(f"{leak_words(splits.folds)} {' '.join(splits.warnings)}"))]
     parts = by_part(found.patches, splits.first)
@@ -195,7 +200,8 @@ def leak_words(folds: Sequence[FoldCount]) -> str:
         return "No validation patch shares a pixel with a training patch."
     return (
         f"In fold {worst.fold}, {worst.val_leak:,} of {worst.val.patches:,} validation patches share pixels with "
-        "training patches: their scores will be too good. Fold by region, or make the set with --overlap 0."
+        "training patches: their scores will be too good. Fold by region or group, give --purge-overlap, or make the "
+        "set with --overlap 0."
     )
 
 

@@ -12,7 +12,7 @@ sensor that was never seen (0.790 against 0.807 IoU after the same steps on the 
 All draws come from one generator that is made anew for every step, from the run's seed and the step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,6 +28,106 @@ NOISE = (0.9, 1.1)
 def step_generator(seed: int, step: int, device: torch.device) -> torch.Generator:
     """The generator of one training step."""
     return torch.Generator(device).manual_seed(mixed_seed(seed, STEP, step))
+
+
+def augmented_batch(
+    codes: Tensor,
+    y: Tensor,
+    decode: Callable[[Tensor], Tensor],
+    optical: Sequence[bool],
+    fill: float,
+    generator: torch.Generator,
+    zeros: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """A batch as a training step sees it: symmetries, decoding, brightness and contrast, noise.
+
+    Args:
+        codes: encoded or float patches [n, c, h, h].
+        y: classes [n, h, h].
+        decode: What makes float32 of codes, patch by patch alike (`models.input_spec.InputLayer`).
+        optical: Whether band i is optical.
+        fill: What stands for no data.
+        generator: Source of all draws, on the device of `codes`.
+        zeros: See `photometric`.
+
+    Returns:
+        x float32 [n, c, h, h] and y [n, h, h]. On the CPU one patch is finished before the next is begun, which gives
+        the same bits in a quarter of the time: what does not fit into the processor's cache, or is given back to the
+        system after every operation, costs more than the arithmetic.
+    """
+    if codes.device.type == "cpu" and len(codes):
+        return _patchwise(codes, y, decode, optical, fill, generator, zeros)
+    codes, y = random_symmetry(codes, y, generator)
+    return photometric(decode(codes), missing_values(codes), optical, fill, generator, zeros), y
+
+
+def _patchwise(
+    codes: Tensor,
+    y: Tensor,
+    decode: Callable[[Tensor], Tensor],
+    optical: Sequence[bool],
+    fill: float,
+    generator: torch.Generator,
+    zeros: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """`augmented_batch`, patch by patch, with the draws of the whole batch in their order."""
+    mirror, upend, transpose = (toss.flatten().tolist() for toss in _coins(3, codes, generator))
+    change = _Photometry(codes, optical, fill, generator, zeros) if any(optical) else None
+    # Columns of y lie together in memory, as where() in random_symmetry leaves them: sums over it follow memory.
+    x, moved = torch.empty(codes.shape, dtype=torch.float32), _transpose(torch.empty_like(y))
+    for i in range(len(codes)):
+        axes = [axis for axis, toss in ((-1, mirror[i]), (-2, upend[i])) if toss]
+        patch, classes = (part.flip(axes) if axes else part for part in (codes[i], y[i]))
+        if transpose[i]:
+            patch, classes = _turned(patch), _transpose(classes)
+        moved[i] = classes
+        values = decode(patch[None])[0]
+        if change is None:
+            x[i] = values
+        else:
+            change(i, values, missing_values(patch), x[i])
+    return x, moved
+
+
+class _Photometry:
+    """`photometric` for one patch after the other, from the first on: noise is drawn as they come."""
+
+    def __init__(
+        self, batch: Tensor, optical: Sequence[bool], fill: float, generator: torch.Generator, zeros: Tensor | None
+    ) -> None:
+        self.fill, self.generator, self.zeros = fill, generator, zeros
+        self.optical = None if all(optical) else torch.tensor(list(optical))[:, None, None]
+        self.is_brighter = _coins(1, batch, generator)[0].flatten().tolist()
+        self.contrast = (1.0 + CONTRAST * _uniform(batch, generator))[:, 0]
+        self.brightness = (BRIGHTNESS * _uniform(batch, generator))[:, 0]
+        self.is_noisy = _coins(1, batch, generator)[0].flatten().tolist()
+        self.factor = torch.empty(batch.shape[1:], dtype=torch.float32)
+        self.along_columns = not batch.is_floating_point()  # how decoded codes lie in memory after random_symmetry
+
+    def __call__(self, i: int, x: Tensor, missing: Tensor, out: Tensor) -> None:
+        """Write patch i, float32 [c, h, w], into `out`; `x` is left as it is."""
+        self.factor.uniform_(*NOISE, generator=self.generator)  # for every patch, as for a batch
+        gaps = bool(missing.any())
+        touched = x
+        if self.is_brighter[i]:
+            means = _means(x, missing) if gaps else x.sum(dim=(-2, -1), keepdim=True) / (x.shape[-2] * x.shape[-1])
+            touched = (x * self.contrast[i]).add_(self.brightness[i] * means)
+        if self.is_noisy[i]:
+            factor = _turned(self.factor) if self.along_columns else self.factor
+            touched = factor.mul_(touched) if self.along_columns else touched * factor
+        torch.clamp(touched, 0.0, 1.0, out=out)
+        if gaps:
+            out.masked_fill_(missing, self.fill)
+        if self.optical is not None:
+            out.copy_(torch.where(self.optical, out, x))
+
+
+def _turned(x: Tensor) -> Tensor:
+    """[c, h, h] transposed and contiguous, band by band: torch has a fast way for matrices only."""
+    out = torch.empty_like(x)
+    for band, source in zip(out, x, strict=True):
+        band.copy_(source.T)
+    return out
 
 
 def random_symmetry(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -6,21 +6,53 @@
 Batches hold encoded patches (see `patches.py`); decoding, normalisation and augmentation happen on the device.
 """
 
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
+from darts_train.base.errors import UserError, nearest
 from darts_train.base.log import logger
+from darts_train.dataset.cache import PatchSource
+from darts_train.dataset.cache_build import open_cache, require_cache_place
 from darts_train.dataset.reader import TrainData
+from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
-from darts_train.training.patches import Batch, EpochSampler, Indices, PatchDataset, as_is
+from darts_train.training.held import HeldPatches, require_room
+from darts_train.training.patches import EpochSampler, Indices, PatchDataset
+from darts_train.training.threaded_loader import ThreadedLoader, reading_threads
 
+HELD = ("memory", "device")  # --cache: what is no directory
+_CPU = torch.device("cpu")
 _log = logger("training")
+
+
+def check_cache(
+    cache: str | None, data: TrainData, indices: SplitIndices | None = None, device: torch.device = _CPU
+) -> None:
+    """Check `--cache`; nothing is created.
+
+    Raises UserError where it names a directory that cannot be one, or where training and validation patches (of
+    `indices`) have no room in the memory that is to hold them: main memory, or that of `device`.
+    """
+    if cache in HELD:
+        if indices is not None:
+            count = len(np.union1d(indices.train, indices.val))
+            require_room(count * _patch_bytes(data), device if cache == "device" else _CPU)
+    elif cache is not None:
+        place = Path(cache).expanduser()
+        meant = nearest(cache, HELD)
+        if meant and not place.exists():
+            raise UserError(f"--cache: there is no directory {cache}{meant}.")
+        require_cache_place(place, data.root)
+
+
+def _patch_bytes(data: TrainData) -> int:
+    x, y = data.read_many([])
+    return int(np.prod(x.shape[1:]) * x.itemsize + np.prod(y.shape[1:]))
 
 
 class TrainDataModule(pl.LightningDataModule):
@@ -31,8 +63,16 @@ class TrainDataModule(pl.LightningDataModule):
         indices: Rows of the training, validation and test part.
         batch_size: Patches per batch.
         seed: Seed of the order of training patches.
-        num_workers: Processes that read; 0 reads in this one. Ignored where patches are in memory.
-        in_memory: Read the encoded patches of training and validation once and keep them.
+        num_workers: Threads that read ahead, `auto` for as many as there are cores to spare; 0 reads when asked.
+            Ignored where patches are in memory. Batches are the same whatever it says.
+        in_memory: The older name of `cache="memory"`.
+        cache: Where encoded patches are kept: None reads the set every time; `memory` reads training and validation
+            once; `device` keeps them on `device`; a directory holds the whole set uncompressed, built once for all
+            processes (see `dataset.cache`).
+        device: Where the network trains; for `cache="device"`.
+        sample_weights: Expression that says how often each training patch is drawn (see `dataset.sample_weights`).
+        balance: Draw as many positive patches as empty ones.
+        samples_per_epoch: Training patches in an epoch; None for as many as there are.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
@@ -46,19 +86,27 @@ class TrainDataModule(pl.LightningDataModule):
         *,
         batch_size: int = 8,
         seed: int = 42,
-        num_workers: int = 0,
+        num_workers: int | str = 0,
         in_memory: bool = False,
+        cache: str | None = None,
+        device: torch.device = _CPU,
+        sample_weights: str | None = None,
+        balance: bool = False,
+        samples_per_epoch: int | None = None,
     ) -> None:
         super().__init__()
         self.data = data
         self.indices = indices
         self.batch_size = batch_size
         self.seed = seed
-        self.in_memory = in_memory
-        self.num_workers = 0 if in_memory else num_workers
-        if in_memory and num_workers:
-            _log.info("--num-workers has no effect with --in-memory: there is nothing left to read.")
-        self._parts: dict[str, PatchDataset] = {}
+        self.cache = "memory" if in_memory else cache
+        check_cache(self.cache, data)
+        self.weights = weights_of(data.metadata, indices.train, sample_weights, balance)
+        self.samples_per_epoch = samples_per_epoch
+        self.device = device if self.cache == "device" else _CPU
+        self.threads = 0 if self.cache in HELD else reading_threads(num_workers)
+        self._source: PatchSource | None = None
+        self._parts: dict[str, PatchDataset | HeldPatches] = {}
 
     @classmethod
     def from_options(cls, data: Data, split: Split, fold: int = 0, **settings: Any) -> "TrainDataModule":
@@ -67,43 +115,53 @@ class TrainDataModule(pl.LightningDataModule):
         Raises UserError for a set, bands, split or fold that cannot be.
         """
         opened = TrainData.open(data.train_data_dir, data.bands)
-        return cls(opened, make_split(opened.metadata, split, fold), **settings)
+        return cls(opened, make_split(opened.metadata, split, fold, opened.config.patch_size), **settings)
 
-    def part(self, name: str) -> PatchDataset:
-        """The dataset of `train`, `val` or `test`, made (and in memory: read) when first asked for."""
+    def part(self, name: str) -> PatchDataset | HeldPatches:
+        """The dataset of `train`, `val` or `test`, made (and where it is held: read) when first asked for.
+
+        Raises UserError where it is to be held and has no room.
+        """
         if name not in self._parts:
             rows: Indices = getattr(self.indices, name)
             same = next((p for p in self._parts.values() if np.array_equal(p.indices, rows)), None)
-            self._parts[name] = same or PatchDataset(self.data, rows, self.in_memory)
+            self._parts[name] = same or self._made(rows)
         return self._parts[name]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def _made(self, rows: Indices) -> PatchDataset | HeldPatches:
+        if self.cache not in HELD:
+            return PatchDataset(self._opened(), rows)
+        require_room(len(rows) * _patch_bytes(self.data), self.device)
+        return HeldPatches(self.data, rows, self.device)
+
+    def _opened(self) -> PatchSource:
+        """What patches are read from; a cache directory is filled here, when it is first needed."""
+        if self._source is None:
+            is_directory = self.cache is not None and self.cache not in HELD
+            self._source = (
+                open_cache(Path(str(self.cache)).expanduser(), self.data) if is_directory else None
+            ) or self.data
+        return self._source
+
+    def train_dataloader(self) -> ThreadedLoader:
         """Shuffled training batches of the trainer's current epoch."""
         part = self.part("train")
-        sampler = EpochSampler(len(part), self.seed)
+        weights = None if self.weights is None else self.weights.values
+        sampler = EpochSampler(len(part), self.seed, self.samples_per_epoch, weights)
         # A resumed run must begin with the order of its epoch: Lightning's own call comes after the first prefetch.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
         sampler.skip = resumed["batches"] * self.batch_size if resumed else 0
-        return self._loader(part)(sampler=sampler, drop_last=len(part) > self.batch_size)
+        return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> ThreadedLoader:
         """Validation batches, in the order of the rows."""
-        return self._loader(self.part("val"))()
+        return self._loader(self.part("val"))
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> ThreadedLoader:
         """Test batches, in the order of the rows."""
-        return self._loader(self.part("test"))()
+        return self._loader(self.part("test"))
 
-    def _loader(self, part: PatchDataset) -> "partial[DataLoader[Batch]]":
-        return partial(
-            DataLoader,
-            part,
-            batch_size=self.batch_size,
-            collate_fn=as_is,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            # Not fork: zarr and torch run threads in this process, and a fork copies their locks as they are.
-            multiprocessing_context="spawn" if self.num_workers else None,
-            pin_memory=torch.cuda.is_available(),
-        )
+    def _loader(self, part: PatchDataset | HeldPatches, **settings: Any) -> ThreadedLoader:
+        pinned = torch.cuda.is_available() and self.device.type == "cpu"
+        return ThreadedLoader(part, self.batch_size, self.threads, pin_memory=pinned, **settings)

@@ -25,7 +25,7 @@ from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.augmentation import missing_values, photometric, random_symmetry, step_generator
+from darts_train.training.augmentation import augmented_batch, step_generator
 from darts_train.training.averaging import AveragedWeights, restore_trained
 from darts_train.training.losses_build import make_loss
 from darts_train.training.optimisers import make_optimiser, set_frozen
@@ -244,11 +244,9 @@ class SegmentationModule(pl.LightningModule):
 
     def augmented(self, codes: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Network input float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike."""
-        codes, y = random_symmetry(codes, y, generator)
         optical = [band.optical for band in self.spec.bands]
         zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
-        x = photometric(self.input(codes), missing_values(codes), optical, self.spec.nodata_fill, generator, zeros)
-        return x, y
+        return augmented_batch(codes, y, self.input, optical, self.spec.nodata_fill, generator, zeros)
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
         state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)

@@ -1,4 +1,4 @@
-"""Patches in batches, from disk or from memory; the part of the data module that worker processes import.
+"""Patches in batches, read from a set or its cache (what is held in memory: `held.py`).
 
 A batch is a dictionary of tensors: `x` [n, c, h, w] int16 (uint16 codes seen as int16, which every device can hold) or
 float32 (older sets), `y` uint8 [n, h, w], `index` int64 [n], the rows of the set. Nothing is decoded here: codes are
@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from darts_train.base.progress import track
-from darts_train.dataset.reader import TrainData
+from darts_train.dataset.cache import PatchSource
 from darts_train.training.seeds import ORDER, mixed_seed
 
 Batch = dict[str, Tensor]
@@ -23,15 +22,14 @@ Indices = npt.NDArray[np.int64]
 
 
 class PatchDataset(Dataset[Batch]):
-    """Rows of a set, read a batch at a time; `in_memory` reads them all at once, now.
+    """Rows of a set, or of its cache, read a batch at a time, by as many threads as want to.
 
     Position i of the dataset is row `indices[i]` of the set.
     """
 
-    def __init__(self, data: TrainData, indices: Indices, in_memory: bool = False) -> None:
+    def __init__(self, data: PatchSource, indices: Indices) -> None:
         self.data = data
         self.indices = np.asarray(indices, dtype=np.int64)
-        self._held = read_all(data, self.indices) if in_memory else None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -42,16 +40,27 @@ class PatchDataset(Dataset[Batch]):
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """A batch, already stacked: one call per batch instead of one per patch. Raises UserError for damaged data."""
         rows = self.indices[list(positions)]
-        x, y = self.data.read_many(rows) if self._held is None else (part[list(positions)] for part in self._held)
-        return {"x": _as_tensor(x), "y": torch.from_numpy(y), "index": torch.from_numpy(rows)}
+        x, y = self.data.read_many(rows)
+        return {"x": as_tensor(x), "y": torch.from_numpy(y), "index": torch.from_numpy(rows)}
 
 
 class EpochSampler(Sampler[int]):
-    """A shuffled order of `count` positions that depends on (seed, epoch) alone, so resuming repeats it."""
+    """The positions of an epoch, in an order that depends on (seed, epoch) alone, so resuming repeats it.
 
-    def __init__(self, count: int, seed: int) -> None:
+    Args:
+        count: Number of positions there are.
+        seed: Seed of the run.
+        samples: Number of positions in an epoch; None for all. Without weights none comes twice before all came once.
+        weights: How often each is drawn, with replacement, float64 [count]; None for a shuffled order.
+    """
+
+    def __init__(
+        self, count: int, seed: int, samples: int | None = None, weights: npt.NDArray[np.float64] | None = None
+    ) -> None:
         self.count = count
         self.seed = seed
+        self.samples = count if samples is None else samples
+        self.weights = weights
         self.epoch = 0
         self.skip = 0  # positions that the next iteration leaves out, since they were trained on before a restart
 
@@ -60,27 +69,31 @@ class EpochSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.samples if self.count else 0
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, ORDER, self.epoch))
         skip, self.skip = self.skip, 0
-        yield from torch.randperm(self.count, generator=generator).tolist()[skip:]
+        order = self._shuffled(generator) if self.weights is None else self._drawn(self.weights, generator)
+        yield from order.tolist()[skip:]
+
+    def _shuffled(self, generator: torch.Generator) -> Tensor:
+        rounds = max(-(-len(self) // self.count), 1) if self.count else 1
+        return torch.cat([torch.randperm(self.count, generator=generator) for _ in range(rounds)])[: len(self)]
+
+    def _drawn(self, weights: npt.NDArray[np.float64], generator: torch.Generator) -> Tensor:
+        """Inverse of the cumulated weights at uniform numbers; a weight of 0 is never drawn."""
+        bounds = torch.from_numpy(np.cumsum(weights))
+        places = torch.rand(len(self), dtype=torch.float64, generator=generator) * bounds[-1]
+        last = int(np.flatnonzero(weights)[-1])
+        return torch.searchsorted(bounds, places, right=True).clamp(max=last)
 
 
 def as_is(batch: Any) -> Any:
-    """The collate function: `__getitems__` has stacked the batch. A named function, since workers unpickle it."""
+    """The collate function: `__getitems__` has stacked the batch."""
     return batch
 
 
-def read_all(data: TrainData, indices: Indices) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.uint8]]:
-    """Chosen bands of the given rows in one contiguous array each: x [n, c, h, w] and y [n, h, w]."""
-    x, y = data.read_many(indices[:0])
-    x, y = (np.empty((len(indices), *part.shape[1:]), part.dtype) for part in (x, y))
-    for place, index in enumerate(track(indices, "reading patches", len(indices))):
-        x[place], y[place] = data.read(int(index))
-    return x, y
-
-
-def _as_tensor(x: npt.NDArray[np.generic]) -> Tensor:
+def as_tensor(x: npt.NDArray[np.generic]) -> Tensor:
+    """Patches as a tensor over the same memory; uint16 codes become int16."""
     return torch.from_numpy(x.view(np.int16) if x.dtype == np.uint16 else x)

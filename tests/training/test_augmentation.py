@@ -3,7 +3,10 @@ import itertools
 import pytest
 import torch
 
+from darts_train.models.input_spec import InputLayer, InputSpecification
+from darts_train.raster.band import Band
 from darts_train.training.augmentation import (
+    augmented_batch,
     missing_values,
     photometric,
     random_symmetry,
@@ -104,3 +107,27 @@ def test_brightness_is_a_share_of_what_has_data():
     both = plain.all(dim=1)
     assert both.sum() > 5
     torch.testing.assert_close(ratio[both, 0].mean((-2, -1)), ratio[both, 1].mean((-2, -1)))
+
+
+@pytest.mark.parametrize("optical", [[True] * 3, [True, False, True], [False] * 3])
+@pytest.mark.parametrize("size", [1, 7, 16, 150])
+@pytest.mark.parametrize("gaps", ["none", "some", "all"])
+@pytest.mark.parametrize("zeros", [None, torch.tensor([-0.5, 0.1, -2.0])[:, None, None]])
+def test_patch_by_patch_gives_the_bits_of_the_whole_batch(optical, size, gaps, zeros):
+    bands = tuple(Band(f"b{i}", 1e-4, -0.1, 0.0, 1.0, flag) for i, flag in enumerate(optical))
+    layer, generator = InputLayer(InputSpecification.from_set(bands, None, 0.25)), torch.Generator().manual_seed(size)
+    codes = torch.randint(-(2**15), 2**15, (6, 3, size, size), generator=generator, dtype=torch.int16)
+    codes[codes == -1] = 5
+    if gaps != "none":
+        codes[::2, :, : size if gaps == "all" else size // 2] = -1
+    y = torch.randint(0, 3, (6, size, size), generator=generator, dtype=torch.uint8)
+    floats = torch.where(codes == -1, torch.nan, codes / 2**15)
+    for x in (codes, floats):
+        for step in range(2):
+            draws = step_generator(3, step, CPU)
+            moved, classes = random_symmetry(x, y, draws)
+            expected = photometric(layer(moved), missing_values(moved), optical, 0.25, draws, zeros)
+            found, found_classes = augmented_batch(x, y, layer, optical, 0.25, step_generator(3, step, CPU), zeros)
+            assert torch.equal(found, expected)
+            assert torch.equal(found_classes, classes)
+            assert size == 1 or found_classes.stride() == classes.stride()  # sums over them follow memory
