@@ -101,7 +101,7 @@ def _parameter(option: CommandOption) -> inspect.Parameter:
 def _shown(option: CommandOption) -> tuple[str, str]:
     """What stands for the value, and the help; choices too many for a line of help are listed in its text."""
     names = option.type.metavar
-    if len(f"  {max(option.flags, key=len)} {names}") <= HELP_WIDTH:
+    if len(f"  {', '.join(option.flags)} {names}") <= HELP_WIDTH:
         return names, option.help
     return "NAME", f"{option.help} One of {names.replace('|', ', ')}."
 

@@ -108,14 +108,15 @@ class _Photometry:
         """Write patch i, float32 [c, h, w], into `out`; `x` is left as it is."""
         self.factor.uniform_(*NOISE, generator=self.generator)  # for every patch, as for a batch
         gaps = bool(missing.any())
-        touched = x
+        touched = light = x if self.zeros is None else x - self.zeros
         if self.is_brighter[i]:
-            means = _means(x, missing) if gaps else x.sum(dim=(-2, -1), keepdim=True) / (x.shape[-2] * x.shape[-1])
-            touched = (x * self.contrast[i]).add_(self.brightness[i] * means)
+            pixels = x.shape[-2] * x.shape[-1]
+            means = _means(light, missing) if gaps else light.sum(dim=(-2, -1), keepdim=True) / pixels
+            touched = (light * self.contrast[i]).add_(self.brightness[i] * means)
         if self.is_noisy[i]:
             factor = _turned(self.factor) if self.along_columns else self.factor
             touched = factor.mul_(touched) if self.along_columns else touched * factor
-        torch.clamp(touched, 0.0, 1.0, out=out)
+        out.copy_(touched.clamp(0.0, 1.0) if self.zeros is None else touched + self.zeros)
         if gaps:
             out.masked_fill_(missing, self.fill)
         if self.optical is not None:
