@@ -1,9 +1,8 @@
-"""A description as plain tables, at most 80 columns wide."""
+"""Parts of a description as plain tables, at most 80 columns wide."""
 
 import math
 from collections.abc import Iterator, Sequence
 
-from darts_train.dataset.describe import Description
 from darts_train.dataset.describe_bands import PERCENTS, BandProfile
 from darts_train.dataset.describe_splits import FOLDS, FoldCount, SplitPreview
 from darts_train.dataset.describe_tables import Distinct, RegionCount, SceneCount
@@ -13,31 +12,6 @@ REGIONS = 20  # regions with a line of their own
 BAND_HEADS = ("band", "least", *(f"{percent} %" for percent in PERCENTS), "greatest", "mean", "std", "no data")
 SHORTEST_NAME = 8
 REASONS = 10  # scenes that were left out, with their reason
-
-
-def summary_lines(found: Description) -> Iterator[str]:
-    """The lines of the summary."""
-    size = f"{found.patch_size} x {found.patch_size}"
-    yield str(found.directory)
-    patches, scenes = counted(found.patches, "patch", "patches"), counted(found.scenes, "scene")
-    yield f"{patches} of {size} pixels from {scenes}, data hash {found.data_hash[:16]}"
-    yield from scene_lines(found.scene_count)
-    yield from wrap(f"dates: {distinct_words(found.dates)}; groups: {distinct_words(found.groups, span=False)}")
-    yield ""
-    if found.regions:
-        rows = [(r.region, r.patches, r.positive, f"{r.positive_share:.2%}") for r in top_regions(found.regions)]
-        yield from table(("region", "patches", "with positives", "positive pixels"), rows)
-        yield ""
-    yield from band_table(found.profiles)
-    yield ""
-    yield from table(
-        ("class", "patches", "pixels"), [(each.name, each.patches, f"{each.share:.2%}") for each in found.classes]
-    )
-    yield f"{found.ignored_share:.2%} of all pixels are ignored"
-    yield ""
-    yield from split_lines(found.splits)
-    if found.page is not None:
-        yield f"page: {found.page}"
 
 
 def top_regions(regions: Sequence[RegionCount], limit: int = REGIONS) -> list[RegionCount]:

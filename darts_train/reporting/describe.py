@@ -6,7 +6,8 @@ from pathlib import Path
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
-from darts_train.dataset.describe import Description, describe_set, open_or_empty
+from darts_train.dataset.describe import describe_set, open_or_empty
+from darts_train.dataset.description import Description
 from darts_train.options.learning import Split
 from darts_train.options.preprocessing import Describe, Inspect
 
