@@ -2,8 +2,13 @@
 
 import logging
 import os
+import sys
 
 import pytest
+
+# Many processes import torch here. Where compiled modules are not kept, each compiles it anew, for fifteen seconds.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 for library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
