@@ -169,5 +169,19 @@ def check_patch_size(
     raise UserError(f"{option}: {arch} with {encoder} does not take patches of {patch_size} pixels{hint}.")
 
 
+def padding_multiple(arch: str, encoder: str, patch_size: int, options: NetworkOptions = ()) -> int:
+    """To a multiple of how many pixels patches are padded for this network: its stride, where that is enough.
+
+    Else the first multiple of the stride above the patch size that the network takes. Raises UserError where none up
+    to LARGEST_SUGGESTION is one.
+    """
+    step = stride(arch, encoder, options)
+    least = -(-patch_size // step) * step
+    found = _first(arch, encoder, range(least, max(LARGEST_SUGGESTION, least) + 1, step), options)
+    if found is None:
+        raise UserError(f"--pad-to-stride: {arch} with {encoder} takes no size from {patch_size} pixels on.")
+    return step if found == least else found
+
+
 def _first(arch: str, encoder: str, sizes: range, options: NetworkOptions) -> int | None:
     return next((size for size in sizes if takes(arch, encoder, size, options)), None)
