@@ -118,7 +118,8 @@ def create_from_arguments(
         if weights is not None:
             raise UserError(
                 f"--model-encoder-weights: {weights} of {encoder} cannot be had ({reason.rstrip('.')}). "
-                "Pretrained weights are downloaded once, which needs a network; none trains from random ones."
+                f"They are downloaded once, which needs a network: darts download-weights --model-encoder {encoder} "
+                "fetches them beforehand, none trains from random ones."
             ) from error
         raise
     return network
