@@ -15,7 +15,7 @@ from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.models.arguments import NetworkOptions, parse_options
-from darts_train.models.factory import check_names, check_patch_size, padding_multiple
+from darts_train.models.factory import check_names, check_patch_size, network_without_memory, padding_multiple
 from darts_train.models.fit import FitKind
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
@@ -24,6 +24,7 @@ from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 from darts_train.training.checkpoint import progress, read_checkpoint
 from darts_train.training.losses_build import check_learning, plain_recipe
+from darts_train.training.recompute import checked_blocks
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
@@ -115,6 +116,12 @@ def choose_fit(settings: Hyperparameters, patch_size: int, options: NetworkOptio
     except UserError as error:
         raise UserError(f"{error} Or give --pad-to-stride, or --resize-to.") from None
     return None
+
+
+def check_recomputing(settings: Hyperparameters) -> None:
+    """Raise UserError where the encoder has no blocks for `--gradient-checkpointing`."""
+    options = parse_options(settings.model_options)
+    checked_blocks(network_without_memory(settings.model_arch, settings.model_encoder, options), settings.model_encoder)
 
 
 @functools.lru_cache(maxsize=64)

@@ -137,6 +137,11 @@ def _shape_network(arch: str, encoder: str, options: NetworkOptions = ()) -> nn.
             return create_from_arguments(arch, encoder, None, 3, 1, **plain(options)).eval().to("meta")
 
 
+def network_without_memory(arch: str, encoder: str, options: NetworkOptions = ()) -> nn.Module:
+    """The network on torch's meta device, to look at and not to change. Raises UserError for unknown names."""
+    return _shape_network(arch, encoder, options)
+
+
 def stride(arch: str, encoder: str, options: NetworkOptions = ()) -> int:
     """Pixels of the input per pixel of the deepest features: 32 for most, 8 or 16 for dilated ones.
 

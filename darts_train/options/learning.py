@@ -121,6 +121,7 @@ class Training(OptionGroup):
     )
     in_memory: bool = option("Read the encoded patches into memory once.", False)
     precision: Precision = option("Arithmetic of the network; auto: bf16 on CUDA devices that have it.", "auto")
+    gradient_checkpointing: bool = option("Compute the encoder twice, to need less memory.", False)
     cache: str | None = option(
         "Where encoded patches are kept between epochs: memory, device (that trains), or a directory of this machine.",
         None,

@@ -45,7 +45,7 @@ def test_what_the_network_does_not_take_is_refused_with_ways_out(root):
 
 @pytest.mark.parametrize(
     ("changes", "fit", "image", "figures"),
-    [({"pad_to_stride": True}, ("pad", 32), 32, 0), ({"resize_to": 64}, ("resize", 64), 64, 1)],
+    [({"pad_to_stride": True}, ("pad", 32), 32, 0), ({"resize_to": 32}, ("resize", 32), 32, 1)],
     ids=["pad", "resize"],
 )
 def test_a_run_its_test_and_its_files_agree(root, tmp_path, changes, fit, image, figures):
@@ -109,3 +109,10 @@ def test_an_exported_network_is_fitted_alike(root, tmp_path, changes):
     for size in (SIDE, 48):
         ours, theirs = (model.backend.logits(np.ascontiguousarray(codes[..., :size, :size])) for model, _ in found)
         assert np.abs(ours - theirs).max() < 1e-4
+
+
+def test_an_encoder_without_blocks_is_refused_before_anything_is_written(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("darts_train.training.recompute._blocks", lambda _: iter(()))
+    with pytest.raises(UserError, match="--gradient-checkpointing: tu-lcnet_035 has no blocks"):
+        run(root, tmp_path / "run", h={"resize_to": 32}, t={"gradient_checkpointing": True})
+    assert not (tmp_path / "run").exists()
