@@ -15,6 +15,7 @@ _PUBLIC = {
     "preprocess_raster_train_data": "preprocess.raster",
     "download_arcticdem": "scenes.download_arcticdem",
     "download_tcvis": "scenes.download_tcvis",
+    "download_weights": "models.download_weights",
     "validate_train_data": "dataset.checks",
     "describe_train_data": "reporting.describe",
     "train_smp": "experiments.run",

@@ -146,10 +146,10 @@ def test_smp(
     _warn_if_seen(directory, record, opened, indices.test)
     module = TrainDataModule(opened, indices, batch_size=test.batch_size, num_workers=test.num_workers)
     loader = module.test_dataloader()
-    layer = InputLayer(spec)
+    layer = InputLayer(spec, model.fit.marked)
     with arithmetic(where):
         found = evaluate(
-            model.network,
+            model.whole,
             layer,
             loader,
             model.classes,
@@ -199,7 +199,7 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
             f"{data.train_data_dir} has the classes {', '.join(opened.config.classes)}, the model "
             f"{', '.join(model.classes)}; use a set with the same classes."
         )
-    check_fit(model.arch, model.encoder, opened.config.patch_size, model.options)
+    check_fit(model.arch, model.encoder, model.fit.side(opened.config.patch_size), model.options)
     bands = [
         dataclasses.replace(theirs, scale=ours.scale, offset=ours.offset)
         for theirs, ours in zip(model.spec.bands, opened.bands, strict=True)

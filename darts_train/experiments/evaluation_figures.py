@@ -46,7 +46,7 @@ def draw(
             "worst": worst_patches(found, names, ranked(scenes)),
         }
         for kind, chosen in rows.items():
-            for sample in predicted_samples(model.network, layer, data, chosen, found.counts.device):
+            for sample in predicted_samples(model.whole, layer, data, chosen, found.counts.device):
                 write_bytes(target / f"{kind}_{sample.row}.png", sample.draw())
     except Exception as error:  # a picture is no reason to lose a result
         _log.warning("figures of the test failed: %s", error)

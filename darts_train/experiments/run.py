@@ -24,6 +24,7 @@ from darts_train.dataset.sample_weights import sample_weights
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
+    check_recomputing,
     check_start,
     plain_settings,
     prepare_run,
@@ -66,6 +67,8 @@ def execute_run(
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
     check_length(hyperparameters, training.max_epochs)
+    if training.gradient_checkpointing:
+        check_recomputing(hyperparameters)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
     sample_weights(prepared.data.metadata, prepared.indices.train, training.sample_weights, training.balance)
     start = check_start(prepared, training, continue_from, weights_from)

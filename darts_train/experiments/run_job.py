@@ -18,6 +18,7 @@ from darts_train.training.fit import fit
 from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
 from darts_train.training.module import SegmentationModule
 from darts_train.training.painter import Painter
+from darts_train.training.recompute import recompute_blocks
 from darts_train.training.run_figures import RunFigures
 from darts_train.training.trackers import FileTracker, WandbTracker, make_wandb
 from darts_train.training.weights import load_weights
@@ -146,6 +147,8 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
         random_seed=job.seed, run=names, pretrained=not replaced, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
     )  # fmt: skip
+    if training.gradient_checkpointing:
+        recompute_blocks(module.model, h.model_encoder)
     if job.weights_from and not last:
         load_weights(module, job.weights_from)
     data = TrainDataModule(

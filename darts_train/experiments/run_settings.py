@@ -15,7 +15,8 @@ from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.models.arguments import NetworkOptions, parse_options
-from darts_train.models.factory import check_names, check_patch_size
+from darts_train.models.factory import check_names, check_patch_size, network_without_memory, padding_multiple
+from darts_train.models.fit import FitKind
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
@@ -23,6 +24,7 @@ from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 from darts_train.training.checkpoint import progress, read_checkpoint
 from darts_train.training.losses_build import check_learning, plain_recipe
+from darts_train.training.recompute import checked_blocks
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
@@ -61,7 +63,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         if not len(getattr(indices, part)):
             raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
     patch_size = opened.config.patch_size
-    check_fit(hyperparameters.model_arch, hyperparameters.model_encoder, patch_size, options)
+    fit = choose_fit(hyperparameters, patch_size, options)
     config = make_model_config(
         hyperparameters.model_arch,
         hyperparameters.model_encoder,
@@ -72,6 +74,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         opened.config.ignore_index,
         settings=opened.config.settings,
         options=options,
+        fit=fit,
     )
     return PreparedRun(opened, indices, where, config)
 
@@ -95,10 +98,43 @@ def input_specification(data: Data, opened: TrainData, indices: SplitIndices) ->
     )
 
 
+def choose_fit(settings: Hyperparameters, patch_size: int, options: NetworkOptions = ()) -> tuple[FitKind, int] | None:
+    """How patches of this size are fitted to the network (`models.fit`), None as they are.
+
+    Raises UserError where the network takes no such patches, and where both ways of fitting are asked for.
+    """
+    arch, encoder, side = settings.model_arch, settings.model_encoder, settings.resize_to
+    if settings.pad_to_stride and side is not None:
+        raise UserError("--pad-to-stride and --resize-to exclude each other; give one.")
+    if settings.pad_to_stride:
+        return "pad", _padding(arch, encoder, patch_size, options)
+    if side is not None:
+        check_fit(arch, encoder, side, options, "--resize-to")
+        return "resize", side
+    try:
+        check_fit(arch, encoder, patch_size, options)
+    except UserError as error:
+        raise UserError(f"{error} Or give --pad-to-stride, or --resize-to.") from None
+    return None
+
+
+def check_recomputing(settings: Hyperparameters) -> None:
+    """Raise UserError where the encoder has no blocks for `--gradient-checkpointing`."""
+    options = parse_options(settings.model_options)
+    checked_blocks(network_without_memory(settings.model_arch, settings.model_encoder, options), settings.model_encoder)
+
+
 @functools.lru_cache(maxsize=64)
-def check_fit(arch: str, encoder: str, patch_size: int, options: NetworkOptions = ()) -> None:
+def _padding(arch: str, encoder: str, patch_size: int, options: NetworkOptions) -> int:
+    return padding_multiple(arch, encoder, patch_size, options)
+
+
+@functools.lru_cache(maxsize=64)
+def check_fit(
+    arch: str, encoder: str, patch_size: int, options: NetworkOptions = (), option: str = "--patch-size"
+) -> None:
     """`check_patch_size`, which builds the network for it, once per network and size: searches ask often."""
-    check_patch_size(arch, encoder, patch_size, options=options)
+    check_patch_size(arch, encoder, patch_size, option, options)
 
 
 def validate_run_settings(
@@ -185,4 +221,8 @@ def _plain(value: Any) -> Any:
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What must not differ where a checkpoint is continued. Its pretrained weights may: they are long replaced."""
     model = {key: value for key, value in config.get("model", {}).items() if key != "encoder_weights"}
-    return {"model": model} | {key: _plain(config.get(key)) for key in ("bands", "normalisation", "ranges", "classes")}
+    return (
+        {"model": model}
+        | {key: _plain(config.get(key)) for key in ("bands", "normalisation", "ranges", "classes")}
+        | {"fit": [config.get("fit", "tile"), config.get("fit_size")]}
+    )

@@ -17,23 +17,23 @@ Logits = npt.NDArray[np.float32]
 
 
 def small_size(model: LoadedModel) -> int:
-    """Least multiple of the stride, two at least, that the network takes; its patch size where there is none."""
+    """Least multiple of the stride, two at least, that the network takes; its image's where there is none."""
     step = stride(model.arch, model.encoder, model.options)
-    sizes = range(2 * step, min(model.patch_size, LARGEST_SUGGESTION) + 1, step)
+    sizes = range(2 * step, min(model.side, LARGEST_SUGGESTION) + 1, step)
     fits = (size for size in sizes if takes(model.arch, model.encoder, size, model.options))
-    return next(fits, model.patch_size)
+    return next(fits, model.side)
 
 
 def free_shapes(model: LoadedModel) -> list[Shape]:
     """Shapes for a network that takes any multiple of its stride: its own, and small ones that are not square."""
     step, small = stride(model.arch, model.encoder, model.options), small_size(model)
-    own = (1, model.patch_size, model.patch_size)
+    own = (1, model.side, model.side)
     return [own, (2, small, small + 2 * step), (3, small + step, small)]
 
 
 def fixed_shapes(model: LoadedModel) -> list[Shape]:
-    """Shapes for a network that takes its patch size only."""
-    return [(batch, model.patch_size, model.patch_size) for batch in (1, 2, 3)]
+    """Shapes for a network that takes one size only."""
+    return [(batch, model.side, model.side) for batch in (1, 2, 3)]
 
 
 def sample_image(model: LoadedModel, shape: Shape) -> torch.Tensor:

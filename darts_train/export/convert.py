@@ -77,8 +77,8 @@ def _compare(original: LoadedModel, written: LoadedModel) -> None:
     ours, theirs = original.network.state_dict(), written.network.state_dict()
     same = ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
     size = small_size(original)
-    image = sample_image(original, (1, size, size) if size < original.patch_size else fixed_shapes(original)[0])
+    image = sample_image(original, (1, size, size) if size < original.side else fixed_shapes(original)[0])
     if not same or not (reference(original.network, image) == reference(written.network, image)).all():
         raise RuntimeError("the file that was written holds another network than the checkpoint; it was removed")
-    if (original.spec, original.classes, original.threshold) != (written.spec, written.classes, written.threshold):
+    if any(getattr(original, fact) != getattr(written, fact) for fact in ("spec", "classes", "threshold", "fit")):
         raise RuntimeError("the file that was written describes its network otherwise than the checkpoint")

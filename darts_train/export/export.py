@@ -72,6 +72,7 @@ def describe(model: LoadedModel, difference: float, free: bool) -> dict[str, Any
         "classes": list(model.classes),
         "threshold": model.threshold,
         "patch_size": model.patch_size,
+        **({} if model.fit.kind == "tile" else {"fit": model.fit.kind, "fit_size": model.fit.size}),
         "source": model.source,
         "stride": stride(model.arch, model.encoder, model.options),
         "free_sizes": free,

@@ -3,7 +3,8 @@
 Input `image`, float32 [batch, band, height, width], normalised as the metadata say; output `logits`. Batch, height
 and width are free where the network lets them (multiples of `stride`); networks with windowed attention are
 written for their patch size alone. Input is the normalised image and not codes, so that other programs need no
-knowledge of ours; the metadata hold scale, offset and range of every band.
+knowledge of ours; the metadata hold scale, offset and range of every band. Where patches were padded or resampled for
+the network, the graph takes the image that came of it, and `fit` and `fit_size` say how (`models/fit.py`).
 """
 
 import json
@@ -75,7 +76,7 @@ def to_onnx(model: LoadedModel, opset: int) -> tuple[Any, float, bool]:
         proto, found = _free(model, opset)
         if found <= TOLERANCE:
             return proto, found, True
-    _log.warning("%s is written for patches of %d pixels alone.", model.arch, model.patch_size)
+    _log.warning("%s is written for patches of %d pixels alone.", model.arch, model.side)
     proto = build(model, opset, free=False)
     found = largest_difference(model, runner(proto), fixed_shapes(model))
     if found > TOLERANCE:
@@ -108,7 +109,7 @@ def _takes_free_sizes(model: LoadedModel) -> bool:
 
 def build(model: LoadedModel, opset: int, free: bool) -> Any:
     """ModelProto of the network, checked by onnx. Raises UserError where the result has another operator set."""
-    batch, height, width = (2, *free_shapes(model)[1][1:]) if free else (2, model.patch_size, model.patch_size)
+    batch, height, width = (2, *free_shapes(model)[1][1:]) if free else (2, model.side, model.side)
     axes = dict.fromkeys(FREE_AXES if free else [0], torch.export.Dim.DYNAMIC)
     network = _Network(with_matrix_pools(model.network))
     image = sample_image(model, (batch, height, width))

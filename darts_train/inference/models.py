@@ -16,10 +16,12 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
 from darts_train.models.factory import check_patch_size
+from darts_train.models.fit import Fit
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.models.torch_device import torch_device
+from darts_train.raster.band import NODATA
 
 Codes = npt.NDArray[np.uint16]
 Logits = npt.NDArray[np.float32]
@@ -96,11 +98,22 @@ class OnnxBackend:
 
     session: Any
     spec: InputSpecification
+    fit: Fit
 
     def logits(self, codes: Codes) -> Logits:
         """See `Backend.logits`."""
+        x = self.spec.normalise(codes)
+        if self.fit.kind == "tile":
+            return self._run(x)
+        if self.fit.marked:
+            x[codes == NODATA] = np.nan
+        logits = torch.from_numpy(self._run(self.fit.image(torch.from_numpy(x)).numpy()))
+        fitted: Logits = self.fit.logits(logits, *codes.shape[-2:]).numpy()
+        return fitted
+
+    def _run(self, image: npt.NDArray[np.float32]) -> Logits:
         name = self.session.get_inputs()[0].name
-        found: Logits = self.session.run(None, {name: self.spec.normalise(codes)})[0]
+        found: Logits = self.session.run(None, {name: image})[0]
         return found
 
 
@@ -126,8 +139,9 @@ def _open_torch(path: Path, window_size: int | None, device: str | None) -> tupl
     place = torch_device(device)
     loaded: LoadedModel = load_model_file(path)
     size = window_size or loaded.patch_size
-    check_patch_size(loaded.arch, loaded.encoder, size, "--window-size", loaded.options)
-    backend = TorchBackend(loaded.network.to(place), InputLayer(loaded.spec).to(place), place)
+    check_patch_size(loaded.arch, loaded.encoder, loaded.fit.side(size), "--window-size", loaded.options)
+    layer = InputLayer(loaded.spec, loaded.fit.marked)
+    backend = TorchBackend(loaded.whole.to(place), layer.to(place), place)
     facts = (loaded.spec, loaded.classes, loaded.threshold, loaded.patch_size, loaded.source)
     return MapModel(path, backend, *facts), size
 
@@ -140,16 +154,18 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
         spec = InputSpecification.from_config(facts)
         patch_size, stride = int(facts["patch_size"]), int(facts["stride"])
         classes, threshold = tuple(facts["classes"]), float(facts["threshold"])
+        fit = Fit(facts.get("fit", "tile"), int(facts.get("fit_size", patch_size)), patch_size, spec.nodata_fill)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its metadata lack {error}; export it with darts export-model.") from None
     except UserError as error:
         raise UserError(f"{path}: {error} Export it with darts export-model.") from None
     size = window_size or patch_size
-    if size % stride or (size != patch_size and not facts.get("free_sizes")):
+    side = fit.side(size)
+    if side % stride or (side != fit.side(patch_size) and not facts.get("free_sizes")):
         allowed = f"multiples of {stride}" if facts.get("free_sizes") else f"{patch_size} only"
         raise UserError(f"--window-size: {size} does not fit {path.name}; it takes {allowed}.")
     source = dict(facts.get("source") or {})
-    return MapModel(path, OnnxBackend(session, spec), spec, classes, threshold, patch_size, source), size
+    return MapModel(path, OnnxBackend(session, spec, fit), spec, classes, threshold, patch_size, source), size
 
 
 def _read_onnx(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -118,7 +118,8 @@ def create_from_arguments(
         if weights is not None:
             raise UserError(
                 f"--model-encoder-weights: {weights} of {encoder} cannot be had ({reason.rstrip('.')}). "
-                "Pretrained weights are downloaded once, which needs a network; none trains from random ones."
+                f"They are downloaded once, which needs a network: darts download-weights --model-encoder {encoder} "
+                "fetches them beforehand, none trains from random ones."
             ) from error
         raise
     return network
@@ -134,6 +135,11 @@ def _shape_network(arch: str, encoder: str, options: NetworkOptions = ()) -> nn.
                 return create_from_arguments(arch, encoder, None, 3, 1, **plain(options)).eval()
         except RuntimeError:  # encoders that read a number off a tensor while they are built (mit_b0 and its kin)
             return create_from_arguments(arch, encoder, None, 3, 1, **plain(options)).eval().to("meta")
+
+
+def network_without_memory(arch: str, encoder: str, options: NetworkOptions = ()) -> nn.Module:
+    """The network on torch's meta device, to look at and not to change. Raises UserError for unknown names."""
+    return _shape_network(arch, encoder, options)
 
 
 def stride(arch: str, encoder: str, options: NetworkOptions = ()) -> int:
@@ -167,6 +173,20 @@ def check_patch_size(
     found = [size for sizes in (below, above) if (size := _first(arch, encoder, sizes, options)) is not None]
     hint = f"; the nearest that work: {' and '.join(map(str, found))}" if found else ""
     raise UserError(f"{option}: {arch} with {encoder} does not take patches of {patch_size} pixels{hint}.")
+
+
+def padding_multiple(arch: str, encoder: str, patch_size: int, options: NetworkOptions = ()) -> int:
+    """To a multiple of how many pixels patches are padded for this network: its stride, where that is enough.
+
+    Else the first multiple of the stride above the patch size that the network takes. Raises UserError where none up
+    to LARGEST_SUGGESTION is one.
+    """
+    step = stride(arch, encoder, options)
+    least = -(-patch_size // step) * step
+    found = _first(arch, encoder, range(least, max(LARGEST_SUGGESTION, least) + 1, step), options)
+    if found is None:
+        raise UserError(f"--pad-to-stride: {arch} with {encoder} takes no size from {patch_size} pixels on.")
+    return step if found == least else found
 
 
 def _first(arch: str, encoder: str, sizes: range, options: NetworkOptions) -> int | None:

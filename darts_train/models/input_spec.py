@@ -187,14 +187,17 @@ class InputSpecification:
 
 
 class InputLayer(nn.Module):
-    """Codes → what the network sees, on the device. Has no weights and leaves no trace in a state dict."""
+    """Codes → what the network sees, on the device. Has no weights and leaves no trace in a state dict.
+
+    `marked`: no data stays NaN, for a network whose patches are resampled (`models/fit.py`).
+    """
 
     multiplier: torch.Tensor
     bias: torch.Tensor
 
-    def __init__(self, spec: InputSpecification) -> None:
+    def __init__(self, spec: InputSpecification, marked: bool = False) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.fill = spec, math.nan if marked else spec.nodata_fill
         for name, factor in zip(("multiplier", "bias"), spec.factors(), strict=True):
             self.register_buffer(name, torch.from_numpy(factor)[:, None, None], persistent=False)
 
@@ -202,11 +205,11 @@ class InputLayer(nn.Module):
         """Network input float32 [n, c, h, w], differentiable in nothing.
 
         `x` is int16 (the uint16 codes seen as int16, 65535 = -1), uint16, or a float tensor already in [0, 1].
-        No data (-1, 65535, NaN) becomes the specification's `nodata_fill`.
+        No data (-1, 65535, NaN) becomes the specification's `nodata_fill`, or NaN where `marked`.
         Raises ValueError for another dtype or number of bands.
         """
         _check_channels(x.shape, len(self.spec.bands))
-        fill = self.spec.nodata_fill
+        fill = self.fill
         if x.is_floating_point():
             x = x.to(torch.float32)
             if self.spec.by_sample(True):
@@ -223,6 +226,10 @@ class InputLayer(nn.Module):
         if self.spec.clipped:
             values.clamp_(0.0, 1.0)
         return values.masked_fill_(x == NODATA_INT16, fill)
+
+    def shown(self, x: torch.Tensor) -> torch.Tensor:
+        """What this layer gave, with the specification's fill where `marked` left NaN; for pictures."""
+        return x.masked_fill(x.isnan(), self.spec.nodata_fill) if math.isnan(self.fill) else x
 
 
 def _check_channels(shape: Sequence[int], bands: int) -> None:

@@ -12,12 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from darts_train.base.errors import UserError
 from darts_train.models.arguments import NetworkOptions, hashable, is_known, plain
 from darts_train.models.factory import output_channels
+from darts_train.models.fit import Fit, FitKind
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.legacy import is_legacy, legacy_specification
 from darts_train.models.normalisation import Kind
 
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
+LARGEST_IMAGE = 16384  # side of what a file may have a patch resized or padded to
 SOURCE_SETTINGS = ("scale", "offset", "nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius")
 
 
@@ -32,13 +34,15 @@ def make_model_config(
     threshold: float = 0.5,
     settings: Mapping[str, Any] | None = None,
     options: NetworkOptions = (),
+    fit: tuple[FitKind, int] | None = None,
 ) -> dict[str, Any]:
     """The config of a network with these settings, plain values only.
 
     `model` holds the arguments of `smp.create_model`, `options` among them; `classes` names them all, the background
     first; `threshold` is the probability from which a pixel is positive where there are two classes. `settings` are
     those of the train data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept
-    under `source`, so that a map is made of the same bands. Raises UserError below two classes.
+    under `source`, so that a map is made of the same bands. `fit` says how patches are fitted to the network, and the
+    size of `models.fit.Fit`; None takes them as they are. Raises UserError below two classes.
     """
     return {
         "model_framework": "smp",
@@ -51,13 +55,17 @@ def make_model_config(
             **plain(options),
         },
         **spec.to_config(),
-        "fit": "tile",
+        **_fit_facts(fit),
         "patch_size": int(patch_size),
         "classes": [str(name) for name in classes],
         "ignore_index": int(ignore_index),
         "threshold": float(threshold),
         "source": _source_settings(settings or {}),
     }
+
+
+def _fit_facts(fit: tuple[FitKind, int] | None) -> dict[str, Any]:
+    return {"fit": "tile"} if fit is None else {"fit": fit[0], "fit_size": int(fit[1])}
 
 
 def _source_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +85,7 @@ def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "classes": model.classes,
         **model.further(),
     }
-    said = facts.model_dump(exclude={"model", "spec", "classes"})
+    said = facts.model_dump(exclude={"model", "spec", "classes", *(["fit_size"] if facts.fit_size is None else [])})
     older = {key: value for key, value in config.items() if key not in ("norm_factors", "input_combination")}
     return {**older, **said, **facts.spec.to_config(), "model": network, "classes": list(facts.classes)}
 
@@ -118,7 +126,8 @@ class ModelConfig(BaseModel):
     model_framework: Literal["smp"] = "smp"
     model: NetworkArguments
     spec: InputSpecification
-    fit: Literal["tile"] = "tile"
+    fit: FitKind = "tile"
+    fit_size: int | None = Field(default=None, ge=1, le=LARGEST_IMAGE)
     normalisation: Kind = "range"
     patch_size: int = Field(ge=1)
     classes: tuple[str, ...] = Field(min_length=2)
@@ -126,12 +135,19 @@ class ModelConfig(BaseModel):
     threshold: float = Field(gt=0, le=1)
     source: dict[str, float | list[str]] = {}
 
+    @property
+    def fitting(self) -> Fit:
+        """How patches are fitted to the network."""
+        return Fit(self.fit, self.fit_size or self.patch_size, self.patch_size, self.spec.nodata_fill)
+
     @model_validator(mode="after")
     def _agree(self) -> "ModelConfig":
         if self.model.in_channels != len(self.spec.bands):
             raise ValueError(f"the network has {self.model.in_channels} inputs for {len(self.spec.bands)} bands")
         if self.model.classes != output_channels(len(self.classes)):
             raise ValueError(f"the network has {self.model.classes} outputs for {len(self.classes)} classes")
+        if (self.fit == "tile") != (self.fit_size is None):
+            raise ValueError(f"fit {self.fit} and fit_size {self.fit_size} do not go together")
         return self
 
 

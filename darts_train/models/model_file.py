@@ -19,6 +19,7 @@ from darts_train.base.errors import UserError, listing
 from darts_train.base.files import atomic_path, require_file
 from darts_train.models.arguments import NetworkOptions
 from darts_train.models.factory import check_names, create_from_arguments
+from darts_train.models.fit import TILE, Fit, fitted
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_config import ModelConfig, NetworkArguments, make_model_config, read_model_config
 
@@ -33,8 +34,9 @@ class LoadedModel:
     """A network ready for use, and what its file says of it.
 
     `network` is on the CPU, in evaluation mode, float32, and returns logits: 1 channel for two classes, else one
-    per class. `classes` names the background first. `source` holds the settings of the train data that change what
-    a scene's bands mean (scale, offset, radii). `config` is the dictionary as it was in the file.
+    per class; `fit` makes images that it takes of patches. `classes` names the background first. `source` holds the
+    settings of the train data that change what a scene's bands mean (scale, offset, radii). `config` is the dictionary
+    as it was in the file.
     """
 
     network: nn.Module
@@ -44,6 +46,17 @@ class LoadedModel:
     patch_size: int
     source: dict[str, Any]
     config: dict[str, Any]
+    fit: Fit = TILE
+
+    @property
+    def whole(self) -> nn.Module:
+        """The network for patches as they are; no data must be NaN where `fit.marked`."""
+        return fitted(self.network, self.fit)
+
+    @property
+    def side(self) -> int:
+        """Side of the network's image of a patch of training."""
+        return self.fit.side(self.patch_size)
 
     @property
     def arch(self) -> str:
@@ -155,6 +168,7 @@ def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
         patch_size=facts.patch_size,
         source=dict(facts.source),
         config=dict(config),
+        fit=facts.fitting,
     )
 
 

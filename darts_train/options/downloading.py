@@ -1,4 +1,4 @@
-"""Options of the downloads of elevation and trends."""
+"""Options of the downloads of elevation, trends and pretrained weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,14 @@ class ArcticDem(OptionGroup):
     resolution: int = option("Metres of a pixel of the mosaic: 2, 10 or 32.", 2)
     stac_url: str = option("STAC API of the mosaics.", "https://stac.pgc.umn.edu/api/v1/")
     source: str | None = option("In place of the STAC API: a COG's or VRT's address, or a file.", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderWeights(OptionGroup):
+    """Pretrained weights to be fetched."""
+
+    model_encoder: str = option("Encoder (smp or tu- timm name).")
+    model_encoder_weights: str = option("Which of its weights.", "imagenet")
 
 
 @dataclass(frozen=True, kw_only=True)

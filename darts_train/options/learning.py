@@ -71,6 +71,8 @@ class Hyperparameters(OptionGroup):
     model_options: tuple[str, ...] | None = option(
         "Further argument of the network as name=value, such as encoder_depth=3 (repeat).", None, commas=False
     )
+    pad_to_stride: bool = option("Pad patches with no data to a size the network takes.", False)
+    resize_to: int | None = option("Side in pixels to which patches are resampled.", None, low=1, high=4096)
     augment: bool = option("Flips, rotations, brightness and noise while training.", True)
     learning_rate: float = option("Step size of the optimiser.", 1e-3, above=0, high=1e30)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
@@ -119,6 +121,7 @@ class Training(OptionGroup):
     )
     in_memory: bool = option("Read the encoded patches into memory once.", False)
     precision: Precision = option("Arithmetic of the network; auto: bf16 on CUDA devices that have it.", "auto")
+    gradient_checkpointing: bool = option("Compute the encoder twice, to need less memory.", False)
     cache: str | None = option(
         "Where encoded patches are kept between epochs: memory, device (that trains), or a directory of this machine.",
         None,

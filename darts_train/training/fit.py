@@ -135,6 +135,8 @@ def _explained(error: Exception, batch_size: int) -> Exception:
         return UserError(text.rstrip().rsplit("UserError: ", 1)[-1])
     if isinstance(error, torch.OutOfMemoryError):
         return TrainingError(f"the device has too little memory for --batch-size {batch_size}; take a smaller one.")
+    if "modified by an inplace operation" in text:
+        return TrainingError("--gradient-checkpointing does not go with this encoder, which overwrites; leave it out.")
     if "Expected more than 1 value per channel" in text:
         return TrainingError(
             "batch normalisation of this network needs two patches or more; take a larger --batch-size."

@@ -23,7 +23,7 @@ from darts_train.metrics.names import MONITOR
 from darts_train.metrics.state import SegmentationMetrics, metric_names
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
-from darts_train.models.model_config import NetworkArguments
+from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
 from darts_train.training.augmentation import augmented_batch, step_generator
 from darts_train.training.averaging import AveragedWeights, restore_trained
@@ -82,7 +82,8 @@ class SegmentationModule(pl.LightningModule):
         self.classes: tuple[str, ...] = tuple(config["classes"])
         self.ignore_index = int(config["ignore_index"])
         self.spec = InputSpecification.from_config(config)
-        self.input = InputLayer(self.spec)
+        self.fit = read_model_config(config).fitting
+        self.input = InputLayer(self.spec, self.fit.marked)
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
@@ -99,8 +100,8 @@ class SegmentationModule(pl.LightningModule):
         return self._logits(self.input(x))
 
     def _logits(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(x.contiguous(memory_format=torch.channels_last))
-        return logits
+        logits: Tensor = self.model(self.fit.image(x).contiguous(memory_format=torch.channels_last))
+        return self.fit.logits(logits, x.shape[-2], x.shape[-1])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; its learning rate is set anew at the start of every epoch, or step."""
@@ -243,10 +244,13 @@ class SegmentationModule(pl.LightningModule):
         return self.augmented(batch["x"], batch["y"], generator)
 
     def augmented(self, codes: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Network input float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike."""
+        """Patches float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike.
+
+        No data is NaN where patches are resampled before the network sees them.
+        """
         optical = [band.optical for band in self.spec.bands]
         zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
-        return augmented_batch(codes, y, self.input, optical, self.spec.nodata_fill, generator, zeros)
+        return augmented_batch(codes, y, self.input, optical, self.input.fill, generator, zeros)
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
         state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)

@@ -21,6 +21,7 @@ from darts_train.dataset.splits import SplitIndices
 from darts_train.figures.augmentation_panel import augmentation_panel
 from darts_train.figures.progress import Line, epochs_panel
 from darts_train.figures.split_panel import Part, split_panel
+from darts_train.models.fit import fitted
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule
@@ -70,7 +71,8 @@ class RunFigures(Callback):
         with _Guarded(self.painter):
             data, module = _parts(trainer, pl_module)
             rows, step = chosen_patches(data, self.indices.val), trainer.global_step
-            for sample in predicted_samples(module.model, module.input, data, rows, module.device):
+            network = fitted(module.model, module.fit)
+            for sample in predicted_samples(network, module.input, data, rows, module.device):
                 self._paint(self.samples, f"sample_{step}_{sample.row}", sample.draw, f"sample_{sample.row}")
             for name, draw in score_pictures(module.counted).items():
                 self._paint(self.samples, f"{name}_{step}", draw, name)
@@ -141,6 +143,7 @@ def _augmentation(data: TrainData, module: SegmentationModule, indices: SplitInd
         pictures = [(module.input(codes), y)]
         for draw in range(1, DRAWS):
             pictures.append(module.augmented(codes, y, torch.Generator(module.device).manual_seed(draw)))
+    pictures = [(module.input.shown(x), labels) for x, labels in pictures]
     x, labels = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*pictures, strict=True))
     title = "augmentation: each row a training patch with its labels, and draws of it"
     return partial(augmentation_panel, x, labels, module.spec.names, data.config.ignore_index, title)

@@ -55,6 +55,6 @@ def predicted_samples(
         info = data.metadata.iloc[int(row)]
         title = f"patch {row}: {info['sample_id']}, {info['region']}"
         yield Sample(
-            int(row), x[0].cpu().numpy(), batch["y"][0].numpy(), prediction.numpy(), layer.spec.names,
+            int(row), layer.shown(x)[0].cpu().numpy(), batch["y"][0].numpy(), prediction.numpy(), layer.spec.names,
             data.config.ignore_index, title, data.config.classes,
         )  # fmt: skip

@@ -31,7 +31,7 @@ PATHS = {  # an option of every command that names something to read
     "export-model": ("--model", "--out", "{new}/m.onnx"),
     "predict": ("--model", "--input", "{absent}", "--out-dir", "{new}"),
 }
-NO_PATH = {"quickstart", "init-config", "env-info"}
+NO_PATH = {"quickstart", "init-config", "env-info", "download-weights"}
 
 
 @pytest.fixture(autouse=True)

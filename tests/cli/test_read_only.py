@@ -30,6 +30,7 @@ for name, arguments in json.loads(sys.stdin.read()).items():
 print(json.dumps(found))
 """
 NOTHING_WRITTEN = {"validate-train-data", "describe-train-data", "list-runs", "env-info"}
+ELSEWHERE = {"download-weights"}  # writes into the cache of the model hub's client
 NETWORK = ("--model-arch", SMALL["model_arch"], "--model-encoder", SMALL["model_encoder"], "--device", "cpu")
 
 
@@ -103,10 +104,10 @@ def answers(inputs, tmp_path_factory):
 
 
 def test_every_command_is_covered(answers):
-    assert set(answers) == set(COMMANDS)
+    assert set(answers) | ELSEWHERE == set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOTHING_WRITTEN))
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOTHING_WRITTEN - ELSEWHERE))
 def test_a_place_that_cannot_be_written_is_refused(answers, command):
     code, errors = answers[command]
     lines = errors.splitlines()

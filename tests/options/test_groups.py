@@ -45,6 +45,8 @@ def test_defaults_are_those_of_the_reference_systems():
         "model_encoder": "dpn107",
         "model_encoder_weights": None,
         "model_options": None,
+        "pad_to_stride": False,
+        "resize_to": None,
         "augment": True,
         "learning_rate": 1e-3,
         "gamma": 0.9,
