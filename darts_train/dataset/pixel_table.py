@@ -4,7 +4,7 @@ Pixels fall into strata: one for each foreground class, one for the ring around 
 and one for all others. Each stratum keeps a uniform draw without replacement of at most `limit` pixels: every pixel
 gets a random key, and the pixels with the least keys stay (Efraimidis and Spirakis 2006, with equal weights).
 A kept pixel of a stratum counts for as many as it stands for, so that what learns from the table meets the true
-frequencies and its 0.5 means what that of a network means.
+frequencies, however the strata were bounded.
 """
 
 from collections.abc import Sequence

@@ -51,7 +51,7 @@ from darts_train.training.evaluate import Evaluation, evaluate
 from darts_train.training.losses_build import recorded_loss
 from darts_train.training.losses_common import Loss
 from darts_train.training.patches import Indices
-from darts_train.training.trackers import make_wandb, read_settings
+from darts_train.training.trackers import check_tracking, make_services, read_settings
 
 FEW = 10  # scenes, below which an interval of theirs says too little
 RESULT_FILE = "test_metrics.json"
@@ -138,6 +138,7 @@ def test_smp(
     Raises:
         UserError: no such run or checkpoint, a set without a band or with other classes, or an impossible split.
     """
+    check_tracking(tracking)
     where = torch_device(device.device)
     directory = find_run_directory(artifacts.artifact_dir, test.run_name, test.run_id)
     require_writable(directory, "--artifact-dir")  # the result goes there
@@ -291,8 +292,7 @@ def _track(result: TestResult, tracking: Tracking, directory: Path, record: RunR
         "cv_name": record.cv_name or "none",
         "tune_name": record.tune_name or "none",
     }
-    tracker = make_wandb(directory, tracking, names, ())
-    if tracker:
+    for tracker in make_services(directory, tracking, names, ()):
         tracker.log_metrics(result.metrics)
         for picture in sorted((directory / FIGURES).glob("*.png")):
             tracker.log_image(f"test-samples/{picture.stem}", picture)

@@ -95,7 +95,12 @@ def train_pixel_baseline(baseline: Baseline, data: Data, split: Split, artifacts
     table = draw_pixels(opened, indices, spec, baseline)
     _log.info("fitting %s to %d pixels", baseline.pixel_model, len(table.y))
     network = fit_pixels(
-        table, len(opened.config.classes), baseline.pixel_model, baseline.boosting_rounds, baseline.random_seed
+        table,
+        len(opened.config.classes),
+        baseline.pixel_model,
+        baseline.boosting_rounds,
+        baseline.random_seed,
+        baseline.balance_classes,
     )
     record = BaselineRecord(
         run_name=name,

@@ -20,6 +20,7 @@ class Baseline(OptionGroup):
     )
     ring_width: int = option("Width in pixels of the ring around foreground.", 10, low=0)
     boosting_rounds: int = option("Rounds of boosting; each adds a tree per class.", 100, low=1)
+    balance_classes: bool = option("Let every class weigh the same in all; no: as often as its pixels occur.", True)
     run_name: str | None = option("Name of the baseline; none: a random one.", None)
     fold: int = option("Which fold validates.", 0, low=0)
     random_seed: int = option("Seed of the pixels that are drawn.", 42, low=0)

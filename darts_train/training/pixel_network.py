@@ -38,8 +38,12 @@ class PixelNetwork(nn.Module):
         return logits.float().reshape(n, h, w, -1).permute(0, 3, 1, 2)
 
 
-def fit_pixels(table: PixelTable, classes: int, model: PixelModel, rounds: int, seed: int) -> PixelNetwork:
+def fit_pixels(
+    table: PixelTable, classes: int, model: PixelModel, rounds: int, seed: int, balanced: bool = False
+) -> PixelNetwork:
     """Fit trees to the table; every pixel weighs as many as it stands for.
+
+    `balanced` then makes the sum of weights of each class the same.
 
     Raises UserError where fewer than two classes are in the table, or XGBoost is asked for and not installed.
     """
@@ -50,7 +54,9 @@ def fit_pixels(table: PixelTable, classes: int, model: PixelModel, rounds: int, 
             "Use another --fold, or more data."
         )
     classifier = make_classifier(model, rounds, seed)
-    classifier.fit(table.x, labels, sample_weight=table.weight)
+    totals = np.bincount(labels, weights=table.weight)
+    weight = table.weight * (totals.mean() / totals)[labels] if balanced else table.weight
+    classifier.fit(table.x, labels, sample_weight=weight)
     return PixelNetwork(classifier, present, classes)
 
 

@@ -128,6 +128,8 @@ def test_weights_of_pixels_move_the_probability():
     weight = np.where(y == 0, 3.0, 1.0)
     network = fit_pixels(PixelTable(x, y, weight / weight.mean(), {}), 2, "trees", 50, 0)
     assert float(network(torch.zeros(1, 1, 1, 1)).sigmoid()) == pytest.approx(0.25, abs=0.01)
+    network = fit_pixels(PixelTable(x, y, weight / weight.mean(), {}), 2, "trees", 50, 0, balanced=True)
+    assert float(network(torch.zeros(1, 1, 1, 1)).sigmoid()) == pytest.approx(0.5, abs=0.01)
 
 
 def tried(base, split, monkeypatch):
