@@ -176,7 +176,7 @@ def optuna_sweep_smp(
 
 @command(app, "Learning")
 def train_pixel_baseline(baseline: Baseline, data: Data, split: Split, artifacts: Artifacts) -> None:
-    """Fit boosted trees to single pixels: what a network has to beat."""
+    """Fit trees to pixels: what to beat."""
     from darts_train.experiments.pixel_baseline import train_pixel_baseline as run
 
     show(run(baseline=baseline, data=data, split=split, artifacts=artifacts))
