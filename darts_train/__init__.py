@@ -23,6 +23,7 @@ _PUBLIC = {
     "cross_validation_smp": "experiments.cross_validation",
     "tune_smp": "experiments.tune",
     "optuna_sweep_smp": "experiments.sweep",
+    "train_pixel_baseline": "experiments.pixel_baseline",
     "list_runs": "artifacts.listing",
     "convert_lightning_checkpoint": "export.convert",
     "export_model": "export.export",

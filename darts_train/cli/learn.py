@@ -9,6 +9,7 @@ from darts_train.cli.app import app
 from darts_train.cli.config_file import read_toml
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
+from darts_train.options.baseline import Baseline
 from darts_train.options.learning import (
     Artifacts,
     Data,
@@ -171,6 +172,14 @@ def optuna_sweep_smp(
     show(result)
     if result.failed:
         raise typer.Exit(1)
+
+
+@command(app, "Learning")
+def train_pixel_baseline(baseline: Baseline, data: Data, split: Split, artifacts: Artifacts) -> None:
+    """Fit trees to pixels: what to beat."""
+    from darts_train.experiments.pixel_baseline import train_pixel_baseline as run
+
+    show(run(baseline=baseline, data=data, split=split, artifacts=artifacts))
 
 
 @command(app, "Learning")

@@ -13,10 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from darts_train.artifacts.baselines import BaselineRecord, find_baseline
 from darts_train.artifacts.run_record import RunRecord, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError, listing, nearest
 from darts_train.base.files import require_directory, require_file, require_writable, write_json
+from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
@@ -49,7 +51,7 @@ from darts_train.training.evaluate import Evaluation, evaluate
 from darts_train.training.losses_build import recorded_loss
 from darts_train.training.losses_common import Loss
 from darts_train.training.patches import Indices
-from darts_train.training.trackers import make_wandb, read_settings
+from darts_train.training.trackers import check_tracking, make_services, read_settings
 
 FEW = 10  # scenes, below which an interval of theirs says too little
 RESULT_FILE = "test_metrics.json"
@@ -71,6 +73,7 @@ class TestResult:
         patches: number of patches tested.
         checkpoint: the file that was tested.
         path: test_metrics.json.
+        baseline: the best pixel baseline of the run's split and these test patches; None where there is none.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
@@ -83,6 +86,7 @@ class TestResult:
     patches: int
     checkpoint: Path
     path: Path
+    baseline: BaselineRecord | None = None
 
     def summary(self) -> str:
         """For the terminal: scores and their doubt, threshold, objects, the worst regions and scenes."""
@@ -92,6 +96,8 @@ class TestResult:
             ", ".join(f"{name} {self.metrics[name]:.4f}" for name in names if name in self.metrics),
             self._doubt(),
         ]
+        if self.baseline:
+            lines.append(self.baseline.beside(self.metrics["test/JaccardIndex"]))
         if self.thresholds:
             f1, overlap = self.thresholds["best_f1"], self.thresholds["best_iou"]
             lines.append(
@@ -132,6 +138,7 @@ def test_smp(
     Raises:
         UserError: no such run or checkpoint, a set without a band or with other classes, or an impossible split.
     """
+    check_tracking(tracking)
     where = torch_device(device.device)
     directory = find_run_directory(artifacts.artifact_dir, test.run_name, test.run_id)
     require_writable(directory, "--artifact-dir")  # the result goes there
@@ -161,6 +168,7 @@ def test_smp(
     regions, scenes = (metadata[column].astype(str).tolist() for column in ("region", "sample_id"))
     rows = score_rows(found, regions, scenes)
     result = _result(found, rows, scenes, checkpoint, directory)
+    result = dataclasses.replace(result, baseline=_baseline(record, opened, indices.test, artifacts.artifact_dir))
     write_parquet(directory / SCORES_FILE, score_table(rows))
     if found.counts.binary:
         write_parquet(directory / SWEEP_FILE, sweep_table(found.counts.histograms[0].cpu()))
@@ -242,6 +250,20 @@ def _result(
     )
 
 
+def _baseline(record: RunRecord | None, data: TrainData, rows: Indices, artifact_dir: Path) -> BaselineRecord | None:
+    """The best pixel baseline that learned from the run's own training patches and was tested on these."""
+    if record is None or record.split_hash is None or record.data_hash != data.data_hash:
+        return None
+    return find_baseline(artifact_dir, record.data_hash, record.split_hash, hash_json(rows.tolist()))
+
+
+def _brief(baseline: BaselineRecord | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    named = {"run_name": baseline.run_name, "run_id": baseline.run_id, "pixel_model": baseline.pixel_model}
+    return named | {"test/JaccardIndex": baseline.test_iou}
+
+
 def _report(result: TestResult, found: Evaluation, data: TrainData, split_hash: str) -> dict[str, Any]:
     report = {
         "checkpoint": str(result.checkpoint),
@@ -252,6 +274,7 @@ def _report(result: TestResult, found: Evaluation, data: TrainData, split_hash: 
         "interval": dataclasses.asdict(result.interval) | {"metric": "test/JaccardIndex"} if result.interval else None,
         "objects": {name: dict(zip(_OUTCOMES, o.counts(), strict=True)) for name, o in found.objects.instances.items()},
         "thresholds": result.thresholds,
+        "baseline": _brief(result.baseline),
         "confusion": found.counts.confusion().tolist(),
         "per_region": result.per_region,
         "per_sample": result.per_sample,
@@ -269,8 +292,7 @@ def _track(result: TestResult, tracking: Tracking, directory: Path, record: RunR
         "cv_name": record.cv_name or "none",
         "tune_name": record.tune_name or "none",
     }
-    tracker = make_wandb(directory, tracking, names, ())
-    if tracker:
+    for tracker in make_services(directory, tracking, names, ()):
         tracker.log_metrics(result.metrics)
         for picture in sorted((directory / FIGURES).glob("*.png")):
             tracker.log_image(f"test-samples/{picture.stem}", picture)

@@ -36,6 +36,7 @@ from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
 from darts_train.training.losses_build import check_length
 from darts_train.training.module import TrainingError
+from darts_train.training.trackers import check_tracking
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
 
@@ -64,6 +65,7 @@ def execute_run(
         TrainingError: the run diverged or ran out of memory; run.json says `failed`, and why.
         KeyboardInterrupt: Ctrl+C; run.json says `interrupted`, and the run can go on.
     """
+    check_tracking(tracking)
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
     check_length(hyperparameters, training.max_epochs)

@@ -20,7 +20,8 @@ from darts_train.training.module import SegmentationModule
 from darts_train.training.painter import Painter
 from darts_train.training.recompute import recompute_blocks
 from darts_train.training.run_figures import RunFigures
-from darts_train.training.trackers import FileTracker, WandbTracker, make_wandb
+from darts_train.training.services import SendCheckpoints, ServiceTracker
+from darts_train.training.trackers import FileTracker, make_services
 from darts_train.training.weights import load_weights
 
 CHECKPOINTS, SPLIT_FILE = "checkpoints", "split.parquet"
@@ -168,15 +169,16 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
     done = progress(read_checkpoint(last)) if last else (0, 0)
     files = FileTracker(place.directory, prepared.data.config.classes, *done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))
-    wandb = make_wandb(place.directory, job.tracking, names, tags)
-    trackers: list[FileTracker | WandbTracker] = [files, *([wandb] if wandb else [])]
+    services = make_services(place.directory, job.tracking, names, tags)
+    trackers: list[FileTracker | ServiceTracker] = [files, *services]
+    sender = SendCheckpoints(services, job.checkpoints, job.tracking.log_model)
     painter = Painter(trackers)
     figures = RunFigures(
         place.directory, painter, job.fold, prepared.indices, training.plot_every_n_val_epochs,
         training.check_val_every_n_epoch,
     )  # fmt: skip
     try:
-        fit(module, data, training, prepared.device, keeper, trackers, [figures], start)
+        fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start)
     finally:
         painter.close(wait=False)  # a run that came to its end has waited for its pictures
 

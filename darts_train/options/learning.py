@@ -13,6 +13,7 @@ NumWorkers = int | Literal["auto"]
 Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 Optimizer = Literal["adamw", "adam", "sgd"]
+LogModel = Literal["none", "best", "all"]
 LrScheduler = Literal["exponential", "onecycle", "cosine", "cosine-restarts", "warmup-cosine", "plateau", "none"]
 
 
@@ -161,10 +162,17 @@ class Artifacts(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking(OptionGroup):
-    """Weights & Biases, when both are given. Metrics are always in metrics.csv too."""
+    """Services that are told of runs; wandb when project and entity are given. metrics.csv is always written."""
 
     wandb_project: str | None = option("Project.", None)
     wandb_entity: str | None = option("User or team.", None)
+    wandb_name: str | None = option("Name there; of runs of a cross-validation the beginning. none: ours.", None)
+    wandb_group: str | None = option("Group there; none: the name of the tune.", None)
+    wandb_tags: tuple[str, ...] | None = option("Further tags there.", None)
+    mlflow_uri: str | None = option("Address or directory of MLflow (extra mlflow).", None)
+    mlflow_experiment: str = option("Experiment of MLflow.", "darts")
+    tensorboard: bool = option("Write event files of TensorBoard (extra tensorboard).", False)
+    log_model: LogModel = option("Checkpoints that wandb and MLflow get at the end of a run.", "none")
 
 
 @dataclass(frozen=True, kw_only=True)

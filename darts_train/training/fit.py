@@ -24,8 +24,9 @@ from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.services import ServiceTracker
 from darts_train.training.termination import LeaveOnSigterm
-from darts_train.training.trackers import FileTracker, WandbTracker
+from darts_train.training.trackers import FileTracker
 
 _WORKER = "in DataLoader worker process"
 
@@ -36,7 +37,7 @@ def fit(
     training: Training,
     device: torch.device,
     keeper: KeepCheckpoints,
-    trackers: Sequence[FileTracker | WandbTracker],
+    trackers: Sequence[FileTracker | ServiceTracker],
     callbacks: Sequence[Callback] = (),
     start: Path | None = None,
 ) -> None:
@@ -73,7 +74,7 @@ def _trainer(
     settings: Hyperparameters,
     device: torch.device,
     callbacks: list[Callback],
-    trackers: Sequence[FileTracker | WandbTracker],
+    trackers: Sequence[FileTracker | ServiceTracker],
 ) -> pl.Trainer:
     accelerator, devices = resolve_device(str(device))
     with quiet_lightning():

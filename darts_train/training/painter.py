@@ -13,7 +13,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from darts_train.base.files import write_bytes
 from darts_train.base.log import logger
-from darts_train.training.trackers import WandbTracker
+from darts_train.training.services import ServiceTracker
 
 WAITING = 64  # pictures at most that wait to be drawn; what comes then waits itself
 _log = logger("training")
@@ -30,7 +30,7 @@ class Painter:
     """Draws into files, and hands them to trackers under a key."""
 
     def __init__(self, trackers: Sequence[Logger] = ()) -> None:
-        self._trackers = [tracker for tracker in trackers if isinstance(tracker, WandbTracker)]
+        self._trackers = [tracker for tracker in trackers if isinstance(tracker, ServiceTracker)]
         self._thread: ThreadPoolExecutor | None = None
         self._orders: list[_Order] = []
         self.broken = False

@@ -1,11 +1,7 @@
-"""Where metrics go while a run lasts: metrics.csv and hparams.yaml always, Weights & Biases when asked for.
+"""Where metrics go while a run lasts: metrics.csv and hparams.yaml always, services when asked for."""
 
-A tracker is never a reason for a run to end: one that fails is named once in a warning, and left alone from then on.
-"""
-
-import math
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +9,11 @@ from lightning.pytorch.loggers.logger import Logger
 
 from darts_train.base.files import write_text
 from darts_train.base.log import logger
+from darts_train.base.optional import require
 from darts_train.metrics.state import metric_names
 from darts_train.options.learning import Tracking
 from darts_train.training.metrics_file import MetricsFile
+from darts_train.training.services import MlflowTracker, ServiceTracker, TensorboardTracker, finite, plain
 
 METRICS_FILE, SETTINGS_FILE = "metrics.csv", "hparams.yaml"
 _log = logger("training")
@@ -46,7 +44,7 @@ class FileTracker(Logger):
         """Write the module's hyperparameters, plain values, as hparams.yaml."""
         import yaml
 
-        write_text(self.directory / SETTINGS_FILE, yaml.safe_dump(_plain(params), sort_keys=False))
+        write_text(self.directory / SETTINGS_FILE, yaml.safe_dump(plain(params), sort_keys=False))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append a row; the row of an epoch waits for the disk, since a checkpoint follows it."""
@@ -65,43 +63,38 @@ def read_settings(directory: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-class WandbTracker(Logger):
-    """One run of Weights & Biases, resumed under the same id; what fails in it stays in it."""
+class WandbTracker(ServiceTracker):
+    """One run of Weights & Biases, resumed under the same id."""
+
+    service = "wandb"
 
     def __init__(self, directory: Path, tracking: Tracking, run: Mapping[str, str], tags: tuple[str, ...]) -> None:
-        super().__init__()
+        super().__init__(run)
+        own, name = tracking.wandb_name, run["run_name"]
         self._options = {
             "project": tracking.wandb_project,
             "entity": tracking.wandb_entity,
-            "name": run["run_name"],
+            "name": name if own is None else own if run["cv_name"] == "none" else f"{own}-{name}",
             "id": run["run_id"],
             "resume": "allow",
-            "group": run["tune_name"],
+            "group": tracking.wandb_group or run["tune_name"],
             "job_type": run["cv_name"],
-            "tags": list(tags),
+            "tags": list(dict.fromkeys((*tags, *(tracking.wandb_tags or ())))),
             "dir": str(directory),
         }
-        self._run: Any = None
-        self._broken = False
 
     @property
     def name(self) -> str | None:
         """The project."""
         return self._options["project"]  # type: ignore[return-value]
 
-    @property
-    def version(self) -> str | None:
-        """The run's id."""
-        return self._options["id"]  # type: ignore[return-value]
-
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Send the module's hyperparameters."""
-        self._guarded(lambda run: run.config.update(_plain(params), allow_val_change=True))
+        self._guarded(lambda run: run.config.update(plain(params), allow_val_change=True))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Send finite metrics; `trainer/global_step` is their axis, since a resumed run sends some of them again."""
-        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-        self._guarded(lambda run: run.log({**finite, "trainer/global_step": step}))
+        self._guarded(lambda run: run.log({**finite(metrics), "trainer/global_step": step}))
 
     def log_image(self, key: str, path: Path) -> None:
         """Send a picture."""
@@ -113,33 +106,54 @@ class WandbTracker(Logger):
 
         self._guarded(send)
 
+    def log_files(self, paths: Sequence[Path], aliases: Sequence[str]) -> None:
+        """Send checkpoints as one artifact of the type model."""
+
+        def send(run: Any) -> None:
+            import wandb
+
+            artifact = wandb.Artifact(f"model-{self.run['run_id']}", type="model")
+            for path in paths:
+                artifact.add_file(str(path), name=path.name)
+            run.log_artifact(artifact, aliases=[*aliases, "latest"])
+
+        self._guarded(send)
+
     def finalize(self, status: str) -> None:
         """Close the run; `status` is Lightning's."""
         if self._run is not None:
             self._guarded(lambda run: run.finish(exit_code=0 if status in ("success", "finished") else 1))
         self._run = None
 
-    def _guarded(self, action: Callable[[Any], Any]) -> None:
-        if self._broken:
-            return
-        try:
-            action(self._started())
-        except Exception as error:  # whatever a service does, training goes on
-            self._broken = True
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            _log.warning("wandb failed and is left out from here on; metrics.csv has everything: %s", reason)
+    def _begin(self) -> Any:
+        import wandb
 
-    def _started(self) -> Any:
-        if self._run is None:
-            import wandb
-
-            self._run = wandb.init(**self._options)  # type: ignore[arg-type]
-            self._run.define_metric("*", step_metric="trainer/global_step")
-        return self._run
+        run = wandb.init(**self._options)  # type: ignore[arg-type]
+        run.define_metric("*", step_metric="trainer/global_step")
+        return run
 
 
-def _plain(params: dict[str, Any] | Namespace) -> dict[str, Any]:
-    return dict(vars(params) if isinstance(params, Namespace) else params)
+def check_tracking(tracking: Tracking) -> None:
+    """Raise UserError, with the line that installs it, where a package is missing that tracking was asked to use."""
+    if tracking.mlflow_uri:
+        require("mlflow", "mlflow", "--mlflow-uri")
+    if tracking.tensorboard:
+        require("tensorboard", "tensorboard", "--tensorboard")
+
+
+def make_services(
+    directory: Path, tracking: Tracking, run: Mapping[str, str], tags: tuple[str, ...]
+) -> list[ServiceTracker]:
+    """The trackers that were asked for beside the files; `run` has run_name, run_id, cv_name, tune_name ("none")."""
+    found: list[ServiceTracker] = []
+    wandb = make_wandb(directory, tracking, run, tags)
+    if wandb:
+        found.append(wandb)
+    if tracking.mlflow_uri:
+        found.append(MlflowTracker(tracking, run, tags))
+    if tracking.tensorboard:
+        found.append(TensorboardTracker(directory, run))
+    return found
 
 
 def make_wandb(

@@ -26,6 +26,7 @@ PATHS = {  # an option of every command that names something to read
     "cross-validation-smp": ("--train-data-dir",),
     "tune-smp": ("--hpconfig", "--train-data-dir", "{absent}"),
     "optuna-sweep-smp": ("--sweep-config", "--train-data-dir", "{absent}", "--device", "cpu"),
+    "train-pixel-baseline": ("--train-data-dir",),
     "list-runs": ("--artifact-dir",),
     "convert-lightning-checkpoint": ("--lightning-checkpoint", "--out-directory", "{new}", "--checkpoint-name", "m"),
     "export-model": ("--model", "--out", "{new}/m.onnx"),

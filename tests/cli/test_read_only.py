@@ -74,6 +74,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "cross-validation-smp": learn,
         "tune-smp": [*learn, "--hpconfig", str(root / "space.yaml")],
         "optuna-sweep-smp": [*learn, "--sweep-config", str(root / "sweep.yaml")],
+        "train-pixel-baseline": [*data, "--artifact-dir", out],
         "list-runs": ["--artifact-dir", str(locked / "artifacts")],
         "convert-lightning-checkpoint":
             ["--lightning-checkpoint", checkpoint, "--out-directory", out, "--checkpoint-name", "m"],
