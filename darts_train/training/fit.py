@@ -23,6 +23,7 @@ from darts_train.options.learning import Hyperparameters, Training
 from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.health import EpochHealth
 from darts_train.training.module import SegmentationModule, TrainingError
 from darts_train.training.termination import LeaveOnSigterm
 from darts_train.training.trackers import FileTracker, WandbTracker
@@ -51,7 +52,7 @@ def fit(
         KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
-    every = [_LastEpochIsValidated(training), *callbacks, LeaveOnSigterm(keeper), keeper]
+    every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
     trainer = _trainer(training, module.settings, device, every, trackers)
     handler = signal.getsignal(signal.SIGINT)
     try:
