@@ -63,7 +63,7 @@ def fit(
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        raise _explained(error, data.batch_size) from error
+        raise explained(error, data.batch_size) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first Ctrl+C on, for ever
@@ -129,7 +129,7 @@ def quiet_lightning() -> Iterator[None]:
             log.setLevel(level)
 
 
-def _explained(error: Exception, batch_size: int) -> Exception:
+def explained(error: Exception, batch_size: int) -> Exception:
     """The error a user can act on, where this is one; else the error itself."""
     text = str(error)
     if isinstance(error, UserError) and _WORKER in text:  # torch prepends the worker's traceback

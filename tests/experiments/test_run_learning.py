@@ -141,6 +141,9 @@ def test_the_average_is_what_is_saved_and_its_settings_are_recorded(root, tmp_pa
     module = SegmentationModule.load_from_checkpoint(result.best_checkpoint, weights_only=True)
     assert all(torch.equal(value, averaged[name]) for name, value in module.state_dict().items())
     assert (module.settings.loss_options, module.settings.ema_decay) == (("smooth=1",), 0.9)
+    steps = [row["train/learning_rate"] for row in learned_rows(tmp_path / "run") if row["train/loss"]]
+    assert steps
+    assert all(float(rate) > 0 for rate in steps)
 
 
 def test_the_weights_chosen_from_the_data_are_recorded_as_numbers(root, tmp_path):
