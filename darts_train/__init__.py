@@ -20,6 +20,7 @@ _PUBLIC = {
     "describe_train_data": "reporting.describe",
     "train_smp": "experiments.run",
     "test_smp": "experiments.run",
+    "bench": "experiments.bench",
     "cross_validation_smp": "experiments.cross_validation",
     "tune_smp": "experiments.tune",
     "optuna_sweep_smp": "experiments.sweep",

@@ -22,7 +22,7 @@ from darts_train.options.learning import (
     Training,
 )
 from darts_train.options.searching import CrossValidation, Repeats, Scoring, Sweep, Tune
-from darts_train.options.tools import Listing
+from darts_train.options.tools import Bench, Listing
 
 
 @command(app, "Learning")
@@ -51,6 +51,37 @@ def train_smp(
             tracking=tracking,
         )
     )
+
+
+@command(app, "Learning")
+def bench(
+    data: Data,
+    split: Split,
+    hyperparameters: Hyperparameters,
+    training: Training,
+    run: Run,
+    artifacts: Artifacts,
+    device: Device,
+    tracking: Tracking,
+    measured: Bench,
+    listing: Listing,
+) -> None:
+    """Measure what limits a training: the network or the loader.
+
+    Takes all options of train-smp, so that its line can be given with another command; nothing is written.
+    """
+    from darts_train.experiments.bench import bench as measure
+
+    result = measure(
+        data=data,
+        split=split,
+        hyperparameters=hyperparameters,
+        training=training,
+        run=run,
+        device=device,
+        measured=measured,
+    )
+    (show_json if listing.json else show)(result)
 
 
 @command(app, "Learning")

@@ -28,6 +28,13 @@ class InitConfig(OptionGroup):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bench(OptionGroup):
+    """How long the speed of a training is measured."""
+
+    bench_seconds: float = option("Seconds for each of the three measurements.", 3.0, above=0, high=3600)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Listing(OptionGroup):
     """A printed report."""
 

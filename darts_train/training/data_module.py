@@ -21,6 +21,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
+from darts_train.training.health import DataClock
 from darts_train.training.held import HeldPatches, require_room
 from darts_train.training.patches import EpochSampler, Indices, PatchDataset
 from darts_train.training.threaded_loader import ThreadedLoader, reading_threads
@@ -152,7 +153,8 @@ class TrainDataModule(pl.LightningDataModule):
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
         sampler.skip = resumed["batches"] * self.batch_size if resumed else 0
-        return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size)
+        clock = DataClock(self.trainer.strategy.root_device if self.trainer else _CPU)
+        return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size, clock=clock)
 
     def val_dataloader(self) -> ThreadedLoader:
         """Validation batches, in the order of the rows."""

@@ -23,6 +23,7 @@ from darts_train.options.learning import Hyperparameters, Training
 from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.health import EpochHealth
 from darts_train.training.module import SegmentationModule, TrainingError
 from darts_train.training.services import ServiceTracker
 from darts_train.training.termination import LeaveOnSigterm
@@ -52,7 +53,7 @@ def fit(
         KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
-    every = [_LastEpochIsValidated(training), *callbacks, LeaveOnSigterm(keeper), keeper]
+    every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
     trainer = _trainer(training, module.settings, device, every, trackers)
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -63,7 +64,7 @@ def fit(
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        raise _explained(error, data.batch_size) from error
+        raise explained(error, data.batch_size) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first Ctrl+C on, for ever
@@ -129,7 +130,7 @@ def quiet_lightning() -> Iterator[None]:
             log.setLevel(level)
 
 
-def _explained(error: Exception, batch_size: int) -> Exception:
+def explained(error: Exception, batch_size: int) -> Exception:
     """The error a user can act on, where this is one; else the error itself."""
     text = str(error)
     if isinstance(error, UserError) and _WORKER in text:  # torch prepends the worker's traceback

@@ -27,6 +27,7 @@ from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
 from darts_train.training.augmentation import augmented_batch, step_generator
 from darts_train.training.averaging import AveragedWeights, restore_trained
+from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.losses_build import make_loss
 from darts_train.training.optimisers import make_optimiser, set_frozen
 from darts_train.training.patches import Batch
@@ -94,6 +95,7 @@ class SegmentationModule(pl.LightningModule):
         self.resumed: dict[str, Any] | None = None  # what such a checkpoint knew of its epoch
         self.val_metrics: dict[str, float] | None = None  # of this epoch, None where it was not validated
         self.last_val_metrics: dict[str, float] = {}
+        self.health: dict[str, float] = {}  # of this epoch, set by `health.EpochHealth` at its end
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [n, 1 or classes, h, w] of encoded patches [n, c, h, w]."""
@@ -151,7 +153,8 @@ class SegmentationModule(pl.LightningModule):
         logged = self._is_logged_step(batch_idx)
         self._check_finite(logged)
         if logged:
-            self._record(self._step_metrics(logits, y, loss), self.global_step)
+            rate = {} if self.schedule.per_epoch else {STEP_RATE: self._rate.lr}
+            self._record(rate | self._step_metrics(logits, y, loss), self.global_step)
         return loss
 
     def on_validation_start(self) -> None:
@@ -184,15 +187,16 @@ class SegmentationModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Write the epoch's row. It runs before checkpoints are saved, so none is ahead of metrics.csv."""
         loss = float(self._loss_sum) / self._steps
-        row = {"learning_rate": self._rate.lr, "train/loss_epoch": loss, **(self.val_metrics or {})}
+        row = {"learning_rate": self._rate.lr, "train/loss_epoch": loss, **self.health, **(self.val_metrics or {})}
         self._record(row, self.global_step - 1)
         if self.val_metrics is not None:
             if self.schedule.plateau is not None:
                 self.schedule.plateau.judge(self.val_metrics[MONITOR])
             of = self.trainer.max_epochs
             score, seconds = self.val_metrics[MONITOR], time.monotonic() - self._epoch_started
-            line = "epoch %d/%d: train loss %.4g, val loss %.4g, val IoU %.4f (%.1f s)"
-            _log.info(line, self.current_epoch + 1, of, loss, self.val_metrics["val/loss"], score, seconds)
+            pace = f", {self.health[SAMPLES_PER_SECOND]:.3g} patches/s" if self.health else ""
+            line = "epoch %d/%d: train loss %.4g, val loss %.4g, val IoU %.4f (%.1f s%s)"
+            _log.info(line, self.current_epoch + 1, of, loss, self.val_metrics["val/loss"], score, seconds, pace)
 
     @property
     def counted(self) -> SegmentationMetrics:

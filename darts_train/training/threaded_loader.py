@@ -15,6 +15,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from darts_train.base.executor import core_count
+from darts_train.training.health import DataClock
 from darts_train.training.patches import Batch, as_is
 
 MOST_THREADS = 8
@@ -29,16 +30,25 @@ def reading_threads(num_workers: int | str) -> int:
 class ThreadedLoader(DataLoader[Batch]):
     """A DataLoader over a `PatchDataset` or `HeldPatches` whose batches are read ahead by threads; 0 reads when asked.
 
-    What is held at once is bounded: `threads` x AHEAD batches, and the one in use.
+    What is held at once is bounded: `threads` x AHEAD batches, and the one in use. `clock` counts the waiting.
     """
 
-    def __init__(self, dataset: Dataset[Batch], batch_size: int, threads: int = 0, **settings: Any) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[Batch],
+        batch_size: int,
+        threads: int = 0,
+        clock: DataClock | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(dataset, batch_size, collate_fn=as_is, num_workers=0, **settings)
         self.threads = threads
+        self.clock = clock
 
     def __iter__(self) -> Any:
         """Batches in the order of the sampler."""
-        return self._ahead() if self.threads else super().__iter__()
+        batches = self._ahead() if self.threads else super().__iter__()
+        return batches if self.clock is None else self.clock.over(batches)
 
     def _ahead(self) -> Iterator[Batch]:
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="patches")

@@ -12,6 +12,7 @@ from darts_train.base.log import logger
 from darts_train.base.optional import require
 from darts_train.metrics.state import metric_names
 from darts_train.options.learning import Tracking
+from darts_train.training.health import HEALTH, STEP_RATE
 from darts_train.training.metrics_file import MetricsFile
 from darts_train.training.services import MlflowTracker, ServiceTracker, TensorboardTracker, finite, plain
 
@@ -26,7 +27,7 @@ class FileTracker(Logger):
         super().__init__()
         steps = [f"train/{name}" for name in metric_names(classes, curves=False)]
         epochs = [f"val/{name}" for name in metric_names(classes)]
-        columns = ["epoch", "step", "learning_rate", "train/loss_epoch", *steps, *epochs]
+        columns = ["epoch", "step", "learning_rate", "train/loss_epoch", STEP_RATE, *steps, *epochs, *HEALTH]
         self.directory = directory
         self._file = MetricsFile(directory / METRICS_FILE, columns, epochs_done, steps_done)
 

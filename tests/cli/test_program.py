@@ -22,6 +22,7 @@ PATHS = {  # an option of every command that names something to read
     "validate-train-data": ("--train-data-dir",),
     "describe-train-data": ("--train-data-dir",),
     "train-smp": ("--train-data-dir",),
+    "bench": ("--train-data-dir",),
     "test-smp": ("--artifact-dir", "--run-name", "x", "--run-id", "abcdefgh", "--train-data-dir", "{absent}"),
     "cross-validation-smp": ("--train-data-dir",),
     "tune-smp": ("--hpconfig", "--train-data-dir", "{absent}"),

@@ -29,7 +29,7 @@ for name, arguments in json.loads(sys.stdin.read()).items():
     found[name] = [code, errors.getvalue()]
 print(json.dumps(found))
 """
-NOTHING_WRITTEN = {"validate-train-data", "describe-train-data", "list-runs", "env-info"}
+NOTHING_WRITTEN = {"validate-train-data", "describe-train-data", "list-runs", "env-info", "bench"}
 ELSEWHERE = {"download-weights"}  # writes into the cache of the model hub's client
 NETWORK = ("--model-arch", SMALL["model_arch"], "--model-encoder", SMALL["model_encoder"], "--device", "cpu")
 
@@ -70,6 +70,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "validate-train-data": ["--train-data-dir", str(locked / "set")],
         "describe-train-data": ["--train-data-dir", str(locked / "set")],
         "train-smp": learn,
+        "bench": ["--train-data-dir", str(locked / "set"), *NETWORK, "--bench-seconds", "0.1"],
         "test-smp": [*data, "--artifact-dir", str(locked / "artifacts"), "--run-name", "run", "--run-id", "aaaaaaaa"],
         "cross-validation-smp": learn,
         "tune-smp": [*learn, "--hpconfig", str(root / "space.yaml")],

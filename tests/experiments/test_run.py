@@ -17,7 +17,7 @@ from darts_train.options.learning import Artifacts, Data, Device, Run, Split, Tr
 from darts_train.training import sample_figures
 from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule, TrainingError
-from tests.support.runs import hyperparameters, run, training, weights_hash
+from tests.support.runs import hyperparameters, learned_rows, run, training, weights_hash
 from tests.support.sets import make_old_set, make_set
 
 
@@ -105,6 +105,8 @@ def test_metrics_file_has_each_epoch_once_and_the_last_is_validated(trained):
     rows = [row for row in read_rows(trained[0] / "metrics.csv") if row["learning_rate"]]
     assert [(row["epoch"], bool(row["val/JaccardIndex"])) for row in rows] == [("0", False), ("1", True), ("2", True)]
     rates = [float(row["learning_rate"]) for row in rows]
+    assert all(0 <= float(row["health/data_wait"]) <= 1 for row in rows)
+    assert all(float(row["health/samples_per_second"]) > 0 for row in rows)
     assert rates == pytest.approx([0.01, 0.01 * 0.95, 0.01 * 0.95**2])
 
 
@@ -164,7 +166,7 @@ def test_one_seed_gives_one_network_and_another_another(root, tmp_path):
     hashes = [weights_hash(result.best_checkpoint) for result in paths]
     assert hashes[0] == hashes[1] != hashes[2]
     assert paths[0].metrics == paths[1].metrics
-    csv = [(tmp_path / name / "metrics.csv").read_bytes() for name in "ab"]
+    csv = [learned_rows(tmp_path / name) for name in "ab"]
     assert csv[0] == csv[1]
 
 

@@ -10,9 +10,20 @@ import torch
 from darts_train.experiments.run import RunPlace, RunResult, execute_run
 from darts_train.experiments.run_settings import check_fit
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
-from darts_train.training.metrics_file import MetricsFile
+from darts_train.training.health import HEALTH
+from darts_train.training.metrics_file import MetricsFile, read_rows
 
-__all__ = ["SMALL", "check_fit", "hyperparameters", "place", "run", "run_and_die", "training", "weights_hash"]
+__all__ = [
+    "SMALL",
+    "check_fit",
+    "hyperparameters",
+    "learned_rows",
+    "place",
+    "run",
+    "run_and_die",
+    "training",
+    "weights_hash",
+]
 
 SMALL = {
     "model_arch": "Linknet",
@@ -57,6 +68,12 @@ def run(root: Path, directory: Path, *, h=None, t=None, split=None, data=None, s
         seed,
         **further,
     )
+
+
+def learned_rows(directory: Path) -> list[dict[str, str]]:
+    """Rows of a run's metrics.csv without what depends on the machine's mood."""
+    rows = read_rows(directory / "metrics.csv")
+    return [{name: text for name, text in row.items() if name not in HEALTH} for row in rows]
 
 
 def weights_hash(checkpoint: Path) -> str:

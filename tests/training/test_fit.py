@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.training.fit import _explained, quiet_lightning
+from darts_train.training.fit import explained, quiet_lightning
 from darts_train.training.module import TrainingError
 
 
@@ -27,7 +27,7 @@ from darts_train.training.module import TrainingError
     ],
 )
 def test_what_a_user_can_mend_is_said_in_one_line(error, kind, text):
-    found = _explained(error, 8)
+    found = explained(error, 8)
     assert type(found) is kind
     assert text in str(found)
     assert "\n" not in str(found)

@@ -1,0 +1,46 @@
+"""Training steps without Lightning, trackers or checkpoints: the least that learning with these settings takes."""
+
+import torch
+
+from darts_train.options.learning import Precision
+from darts_train.training.augmentation import step_generator
+from darts_train.training.devices import resolve_precision
+from darts_train.training.module import SegmentationModule
+from darts_train.training.optimisers import make_optimiser
+from darts_train.training.patches import Batch
+
+_DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+class BareSteps:
+    """Decode, augment, forward, backward, update: one call per batch, in the precision that a run would have.
+
+    The loss of float16 is not scaled: the weights are of no use afterwards.
+    """
+
+    def __init__(self, module: SegmentationModule, precision: Precision, device: torch.device) -> None:
+        self.module, self.device = module.to(device).train(), device
+        self._dtype = _DTYPES.get(resolve_precision(precision, device))
+        self._optimiser = make_optimiser(self.module.model, module.settings)
+        self._together = module.settings.accumulate_grad_batches
+        self.done = 0
+
+    def __call__(self, batch: Batch) -> None:
+        """One batch: x as in `patches`, y uint8 [n, h, w], on any device."""
+        codes, y = (batch[name].to(self.device, non_blocking=True) for name in ("x", "y"))
+        with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
+            if self.module.augment:
+                x, y = self.module.augmented(codes, y, step_generator(self.module.seed, self.done, self.device))
+            else:
+                x = self.module.input(codes)
+            loss = self.module.loss(self.module._logits(x), y)
+        (loss / self._together).backward()  # type: ignore[no-untyped-call]
+        self.done += 1
+        if self.done % self._together == 0:
+            self._optimiser.step()
+            self._optimiser.zero_grad()
+
+    def wait(self) -> None:
+        """Until the device has done everything that was queued."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -1,0 +1,116 @@
+"""How well an epoch used its device: how long it waited for data, and how many patches a second went through it.
+
+Only clocks are read, so nothing that is learned changes. On a CUDA device the host's clock would not do: work is
+queued there, and while it lasts a late batch costs nothing. Two events around the wait say how long the device itself
+was idle; they are looked at when they have happened, and waited for at the end of an epoch only.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from darts_train.base.log import logger
+from darts_train.training.patches import Batch
+
+DATA_WAIT, SAMPLES_PER_SECOND = "health/data_wait", "health/samples_per_second"
+HEALTH = (DATA_WAIT, SAMPLES_PER_SECOND)
+STEP_RATE = "train/learning_rate"  # of a logged step, where the rate changes with every step
+MUCH = 0.3  # share of an epoch from which on a word about waiting is due
+_log = logger("training")
+
+
+class DataClock:
+    """Adds up the seconds in which a device had nothing to do because the next batch was not there."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._is_cuda = device.type == "cuda"
+        self._seconds = 0.0
+        self._open: deque[tuple[Any, Any]] = deque()  # events before and after a wait that is not yet added
+
+    def over(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches; the time until each comes is counted, the time between them is not."""
+        source = iter(batches)
+        try:
+            while True:
+                before = self._now()
+                try:
+                    batch = next(source)
+                except StopIteration:
+                    return
+                self._add(before, self._now())
+                yield batch
+        finally:  # an epoch that is left in its middle lets its threads go at once
+            if hasattr(source, "close"):
+                source.close()
+
+    def take(self) -> float:
+        """Seconds since the last call; on a CUDA device this waits for what is queued."""
+        if self._open:
+            self._open[-1][1].synchronize()
+        self._settle()
+        taken, self._seconds = self._seconds, 0.0
+        return taken
+
+    def _now(self) -> Any:
+        if not self._is_cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    def _add(self, before: Any, after: Any) -> None:
+        if self._is_cuda:
+            self._open.append((before, after))
+            self._settle()
+        else:
+            self._seconds += after - before
+
+    def _settle(self) -> None:
+        while self._open and self._open[0][1].query():
+            before, after = self._open.popleft()
+            self._seconds += before.elapsed_time(after) / 1000
+
+
+class EpochHealth(Callback):
+    """Gives the module the health of each epoch before it writes the epoch's row. Validation is not counted."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """An epoch that is taken up in its middle is not announced: its health is that of the part trained here."""
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._started, self._apart, self._samples = time.perf_counter(), 0.0, 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the batch's patches."""
+        self._samples += len(batch["y"])
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self._paused = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let it go on."""
+        self._apart += time.perf_counter() - self._paused
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning calls this before the module's own."""
+        clock = getattr(trainer.train_dataloader, "clock", None)
+        waited = clock.take() if clock is not None else 0.0
+        seconds = max(time.perf_counter() - self._started - self._apart, 1e-9)
+        share = min(waited / seconds, 1.0)
+        pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: self._samples / seconds}  # type: ignore[assignment]
+        if share > MUCH and trainer.current_epoch and not self._told:  # the first epoch also warms files up
+            self._told = True
+            _log.info("%.0f %% of the epoch went by waiting for data; `darts bench` says what to change.", 100 * share)
