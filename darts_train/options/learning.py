@@ -72,6 +72,10 @@ class Hyperparameters(OptionGroup):
         "Further argument of the network as name=value, such as encoder_depth=3 (repeat).", None, commas=False
     )
     augment: bool = option("Flips, rotations, brightness and noise while training.", True)
+    augmentations: tuple[str, ...] | None = option(
+        "Which augmentations, in order, as NAME or NAME:parameter=value:p=0.5; none: the usual ones.", None
+    )
+    augment_config: Path | None = option("Augmentations from a serialised Albumentations pipeline (YAML, JSON).", None)
     learning_rate: float = option("Step size of the optimiser.", 1e-3, above=0, high=1e30)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
     focal_loss_alpha: float | None = option("Focal loss: weight of positives, 0 to 1.", None, low=0, high=1)

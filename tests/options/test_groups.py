@@ -46,6 +46,8 @@ def test_defaults_are_those_of_the_reference_systems():
         "model_encoder_weights": None,
         "model_options": None,
         "augment": True,
+        "augmentations": None,
+        "augment_config": None,
         "learning_rate": 1e-3,
         "gamma": 0.9,
         "focal_loss_alpha": None,
