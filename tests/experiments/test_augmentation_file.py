@@ -5,10 +5,12 @@ import json
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.cli.config_file import read_options
 from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.options.learning import Hyperparameters
 from darts_train.training.augmentation_text import parse_steps
+from darts_train.training.module import SegmentationModule
+from tests.support.runs import run
+from tests.support.sets import make_set
 
 
 def node(name, **arguments):
@@ -146,17 +148,23 @@ def test_one_of_two_options(tmp_path):
     assert with_read_augmentations(plain) is plain
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("augment = true", {"augment": True}),
-        ("augment = false", {"augment": False}),
-        ('augment = ["D4", "Rotate:limit=30"]', {"augmentations": ["D4", "Rotate:limit=30"]}),
-        ("augment = []", {"augment": False}),
-        ('augmentations = ["D4"]', {"augmentations": ["D4"]}),
-    ],
-)
-def test_the_key_augment_takes_a_list(tmp_path, line, expected):
-    path = tmp_path / "c.toml"
-    path.write_text(f"[darts]\n{line}\n")
-    assert read_options(path, "train-smp") == (expected, [])
+def test_a_run_with_a_file_is_one_with_what_it_says(tmp_path):
+    make_set(tmp_path / "set", patches=6, size=32)
+    texts = read(tmp_path / "a.json", node("D4", p=1), node("Affine", scale=[0.7, 1.3], p=1))
+    first, again = (
+        run(tmp_path / "set", tmp_path / "run", h=settings, t={"max_epochs": 1, "plot_every_n_val_epochs": 1})
+        for settings in ({"augment_config": tmp_path / "a.json"}, {"augmentations": texts})
+    )
+    assert (first.resumed, again.resumed) == (False, True)
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["hyperparameters"]
+    assert (recorded["augmentations"], recorded["augment_config"]) == (list(texts), None)
+    module = SegmentationModule.load_from_checkpoint(first.best_checkpoint, weights_only=True, pretrained=False)
+    assert [str(step) for step in module.pipeline.steps] == list(texts)
+    assert (tmp_path / "run/figures/data/augmentation.png").is_file()
+
+
+def test_a_wrong_name_is_told_before_anything_is_written(tmp_path):
+    make_set(tmp_path / "set", patches=6, size=32)
+    with pytest.raises(UserError, match="nearest: CoarseDropout"):
+        run(tmp_path / "set", tmp_path / "run", h={"augmentations": ("CoarseDroput",)})
+    assert not (tmp_path / "run").exists()
