@@ -50,8 +50,9 @@ class Pipeline:
         """Network input float32 [n, c, h, h] of codes [n, c, h, h], augmented, and labels [n, h, h] moved alike."""
         patches = Patches(decode(codes), missing_values(codes), y, self.bands)
         draws = Draws(generator)
-        for step in self.steps:
-            patches = _done(step, patches, draws)
+        with torch.autocast(codes.device.type, enabled=False):  # bfloat16 has 8 bits for places and values alike
+            for step in self.steps:
+                patches = _done(step, patches, draws)
         return patches.x, patches.y
 
 

@@ -161,6 +161,16 @@ def test_hue_of_red_turns_to_green():
     torch.testing.assert_close(found[0, :, 0, 0], torch.tensor([0.0, 0.0, 1.0, 0.0]))
 
 
+def test_precision_of_the_network_is_not_that_of_augmentation():
+    x, y = batch()
+    texts = ["Affine:p=1:scale=0.7..1.4:rotate=40", "Blur:p=1"]
+    expected, labels = done(texts, x, y)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, moved = done(texts, x, y)
+    assert torch.equal(found, expected)
+    assert torch.equal(moved, labels)
+
+
 def test_empty_batches_pass():
     x, y = batch(0)
     assert done(list(map(str, OPERATIONS)), x, y)[0].shape == (0, 4, SIZE, SIZE)
