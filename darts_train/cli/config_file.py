@@ -50,7 +50,7 @@ def read_options(path: Path, command: str) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for key, raw in leaves(table):
-        name = key.replace("-", "_")
+        name, raw = _meant(key.replace("-", "_"), raw)
         if name in values:
             raise UserError(f"{path}: key {key!r} is given twice below [darts]; keep one.")
         if name in options:
@@ -60,6 +60,13 @@ def read_options(path: Path, command: str) -> tuple[dict[str, Any], list[str]]:
         elif name not in SET_KEYS:
             warnings.append(f"{path}: unknown key {key!r}{nearest(name, options, 1)}.")
     return values, warnings
+
+
+def _meant(name: str, raw: Any) -> tuple[str, Any]:
+    """`augment` may be a list, too: then it says which augmentations; without any, that there are none."""
+    if name == "augment" and isinstance(raw, list):
+        return ("augmentations", raw) if raw else (name, False)
+    return name, raw
 
 
 def _value(path: Path, key: str, raw: Any, option: CommandOption) -> Any:

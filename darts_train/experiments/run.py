@@ -21,6 +21,7 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.sample_weights import sample_weights
+from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
@@ -66,6 +67,7 @@ def execute_run(
         KeyboardInterrupt: Ctrl+C; run.json says `interrupted`, and the run can go on.
     """
     check_tracking(tracking)
+    hyperparameters = with_read_augmentations(hyperparameters)
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
     check_length(hyperparameters, training.max_epochs)
@@ -101,6 +103,7 @@ def train_smp(
     A name whose run is unfinished and has the same settings goes on; otherwise the run gets a new id. Raises UserError
     as `execute_run`, and where training fails for its settings.
     """
+    hyperparameters = with_read_augmentations(hyperparameters)
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     start = check_start(prepared, training, run.continue_from_checkpoint, run.weights_from_checkpoint)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, run.fold, run.random_seed, start)

@@ -14,6 +14,7 @@ from darts_train.base.hashes import hash_file, hash_json
 from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.models.arguments import NetworkOptions, parse_options
 from darts_train.models.factory import check_names, check_patch_size, network_without_memory, padding_multiple
 from darts_train.models.fit import FitKind
@@ -22,6 +23,7 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
+from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.checkpoint import progress, read_checkpoint
 from darts_train.training.losses_build import check_learning, plain_recipe
 from darts_train.training.recompute import checked_blocks
@@ -57,7 +59,9 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
     options = parse_options(hyperparameters.model_options)
     opened = TrainData.open(data.train_data_dir, data.bands)
+    hyperparameters = with_read_augmentations(hyperparameters)
     check_learning(hyperparameters, len(opened.config.classes))
+    Pipeline(hyperparameters.augmentations or (), opened.bands, data.nodata_fill, opened.config.ignore_index)
     indices = make_split(opened.metadata, split, fold, opened.config.patch_size)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
@@ -165,7 +169,7 @@ def run_fingerprint(
             "split": prepared.indices.hash,
             "model": prepared.config,
             "hyperparameters": {name: getattr(hyperparameters, name) for name in FIRST_HYPERPARAMETERS}
-            | plain_recipe(hyperparameters, FIRST_HYPERPARAMETERS),
+            | plain_recipe(with_read_augmentations(hyperparameters), FIRST_HYPERPARAMETERS),
             "training": {name: getattr(training, name) for name in DECISIVE} | drawing,
             "fold": fold,
             "seed": seed,

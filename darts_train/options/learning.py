@@ -75,6 +75,10 @@ class Hyperparameters(OptionGroup):
     pad_to_stride: bool = option("Pad patches with no data to a size the network takes.", False)
     resize_to: int | None = option("Side in pixels to which patches are resampled.", None, low=1, high=4096)
     augment: bool = option("Flips, rotations, brightness and noise while training.", True)
+    augmentations: tuple[str, ...] | None = option(
+        "Which augmentations, in order, as NAME or NAME:parameter=value:p=0.5; none: the usual ones.", None
+    )
+    augment_config: Path | None = option("Augmentations from a serialised Albumentations pipeline (YAML, JSON).", None)
     learning_rate: float = option("Step size of the optimiser.", 1e-3, above=0, high=1e30)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
     focal_loss_alpha: float | None = option("Focal loss: weight of positives, 0 to 1.", None, low=0, high=1)

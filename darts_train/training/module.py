@@ -26,6 +26,7 @@ from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
 from darts_train.training.augmentation import augmented_batch, step_generator
+from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.averaging import AveragedWeights, restore_trained
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.losses_build import make_loss
@@ -85,6 +86,7 @@ class SegmentationModule(pl.LightningModule):
         self.spec = InputSpecification.from_config(config)
         self.fit = read_model_config(config).fitting
         self.input = InputLayer(self.spec, self.fit.marked)
+        self.pipeline = self._pipeline() if augment and self.settings.augmentations else None
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
@@ -252,9 +254,16 @@ class SegmentationModule(pl.LightningModule):
 
         No data is NaN where patches are resampled before the network sees them.
         """
+        if self.pipeline is not None:
+            return self.pipeline(codes, y, self.input, generator)
         optical = [band.optical for band in self.spec.bands]
         zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
         return augmented_batch(codes, y, self.input, optical, self.input.fill, generator, zeros)
+
+    def _pipeline(self) -> Pipeline:
+        zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None]
+        chosen = self.settings.augmentations or ()
+        return Pipeline(chosen, self.spec.bands, self.input.fill, self.ignore_index, zeros)
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
         state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)

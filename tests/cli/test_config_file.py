@@ -172,3 +172,19 @@ def test_seed_configuration_is_read(tmp_path):
     assert values["n_trials"] == 100
     assert values["tpi_outer_radius"] == 100.0
     assert len(warnings) == 2  # test-val-split, test-regions
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("augment = true", {"augment": True}),
+        ("augment = false", {"augment": False}),
+        ('augment = ["D4", "Rotate:limit=30"]', {"augmentations": ["D4", "Rotate:limit=30"]}),
+        ("augment = []", {"augment": False}),
+        ('augmentations = ["D4"]', {"augmentations": ["D4"]}),
+    ],
+)
+def test_the_key_augment_takes_a_list(tmp_path, line, expected):
+    path = tmp_path / "c.toml"
+    path.write_text(f"[darts]\n{line}\n")
+    assert read_options(path, "train-smp") == (expected, [])

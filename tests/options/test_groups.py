@@ -48,6 +48,8 @@ def test_defaults_are_those_of_the_reference_systems():
         "pad_to_stride": False,
         "resize_to": None,
         "augment": True,
+        "augmentations": None,
+        "augment_config": None,
         "learning_rate": 1e-3,
         "gamma": 0.9,
         "focal_loss_alpha": None,

@@ -1,0 +1,48 @@
+"""Augmentations that take something away: holes and whole bands become no data."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from darts_train.training.augmentation_patches import Draws, Patches
+
+Values = Mapping[str, Any]
+
+
+def coarse_dropout(patches: Patches, draws: Draws, values: Values) -> Patches:
+    """Rectangles of no data in all bands; with `ignore` nothing is to be learned there, else labels stay.
+
+    Sides below 1 are shares of the patch, others are pixels.
+    """
+    holes = torch.zeros(patches.y.shape, dtype=torch.bool)
+    for row, number in enumerate(draws.whole(len(patches), values["num_holes_range"])):
+        for _ in range(number):
+            height, width = (_side(patches.size, draws, values[f"hole_{name}_range"]) for name in ("height", "width"))
+            top, left = (draws.whole(1, (0, patches.size - side))[0] for side in (height, width))
+            holes[row, top : top + height, left : left + width] = True
+    holes = holes.to(patches.x.device)
+    y = patches.y.masked_fill(holes, patches.bands.ignore) if values["ignore"] else patches.y
+    return _erased(replace(patches, y=y), holes[:, None])
+
+
+def band_dropout(patches: Patches, draws: Draws, values: Values) -> Patches:
+    """Whole bands of no data, at least one stays."""
+    bands = patches.x.shape[1]
+    low, high = (min(end, bands - 1) for end in values["num_bands_range"])
+    gone = torch.zeros(len(patches), bands, 1, 1, dtype=torch.bool)
+    for row, number in enumerate(draws.whole(len(patches), (low, high))):
+        gone[row, draws.order(bands)[:number]] = True
+    return _erased(patches, gone.to(patches.x.device))
+
+
+def _side(size: int, draws: Draws, limits: tuple[float, float]) -> int:
+    pixels = limits if limits[1] > 1 or limits[0] == 1 else (limits[0] * size, limits[1] * size)
+    side = draws.uniform(1, (pixels[0], pixels[1] + (pixels is limits)))
+    return min(max(int(side), 1), size)
+
+
+def _erased(patches: Patches, where: torch.Tensor) -> Patches:
+    missing = patches.missing | where
+    return replace(patches, x=patches.x.masked_fill(where, patches.bands.fill), missing=missing)
