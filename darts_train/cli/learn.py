@@ -66,7 +66,7 @@ def bench(
     measured: Bench,
     listing: Listing,
 ) -> None:
-    """Measure what limits a training: the network or the loader.
+    """Measure what limits training, network or loader.
 
     Takes all options of train-smp, so that its line can be given with another command; nothing is written.
     """

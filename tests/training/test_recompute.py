@@ -8,7 +8,7 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.models.factory import create_network
-from darts_train.training.fit import _explained
+from darts_train.training.fit import explained
 from darts_train.training.optimisers import set_frozen
 from darts_train.training.recompute import recompute_blocks
 
@@ -76,7 +76,7 @@ def test_encoders_that_cannot_are_refused():
     recompute_blocks(net, "x")
     with pytest.raises(RuntimeError, match="modified by an inplace operation") as error:
         net.encoder.layers(torch.rand(1, 2, 4, 4)).sum().backward()
-    assert "--gradient-checkpointing" in str(_explained(error.value, 4))
+    assert "--gradient-checkpointing" in str(explained(error.value, 4))
 
 
 @pytest.mark.parametrize("recompute", [False, True])
