@@ -66,7 +66,7 @@ def bench(
     measured: Bench,
     listing: Listing,
 ) -> None:
-    """Measure what limits training, network or loader.
+    """Measure what limits training.
 
     Takes all options of train-smp, so that its line can be given with another command; nothing is written.
     """
