@@ -84,11 +84,8 @@ def test_what_is_there_is_kept(exported, model_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arch", "encoder"), [("PSPNet", "resnet18"), ("FPN", "resnet18")])
-def test_other_architectures_take_other_sizes_too(tmp_path, arch, encoder):
-    result = export_model(
-        Export(model=save(tmp_path / "m.ckpt", arch, encoder, ("a", "b", "c")), out=tmp_path / "m.onnx")
-    )
+def test_an_architecture_that_pools_takes_other_sizes_too(tmp_path):
+    result = export_model(Export(model=save(tmp_path / "m.ckpt", "PSPNet", classes="abc"), out=tmp_path / "m.onnx"))
     assert result.free_sizes
     assert result.max_difference < 1e-4
 
