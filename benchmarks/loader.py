@@ -6,9 +6,8 @@ The baseline: float32 zarr with Blosc-lz4 chunks of one band (1,1,P,P), or of al
 time by a torch DataLoader with two worker processes, each sample augmented there by Albumentations where that is
 installed (2.0.8: `uv run --with albumentations==2.0.8 ...`): HorizontalFlip, VerticalFlip, RandomRotate90, Blur,
 RandomBrightnessContrast, MultiplicativeNoise, each with probability 0.5. Ours: encoded patches, read by threads, then
-decoded, normalised and given the same six augmentations on the training device (CUDA where there is one, else the CPU;
-`training/augmentation.py`, and a box blur that is only here). Both sides end with float32
-batches of eight that a network can take.
+decoded, normalised and given the same six augmentations on the training device (CUDA where there is one, else the CPU),
+as a run does it. Both sides end with float32 batches of eight that a network can take.
 
 Wanted of the faster baseline: 3 times without a cache, 6 times with one; and that the cache, without augmentation,
 reaches 60 % of what a bare copy of the same bytes does. Every reader makes two passes in shuffled order; the second
@@ -27,10 +26,9 @@ import numpy as np
 import torch
 import zarr
 from numcodecs import Blosc
-from torch import Tensor
-from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset
 
+from darts_train.base.heap import keep_freed_memory
 from darts_train.dataset.cache_build import open_cache
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.schema import PatchRow, SceneRecord, Tile
@@ -38,7 +36,8 @@ from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.writer import TrainDataWriter
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.raster.band import Band
-from darts_train.training.augmentation import augmented_batch, step_generator
+from darts_train.training.augmentation import step_seed
+from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.held import HeldPatches
 from darts_train.training.patches import EpochSampler, PatchDataset
 from darts_train.training.threaded_loader import ThreadedLoader
@@ -121,30 +120,13 @@ def albumentations_pipeline() -> Any:
     )  # fmt: skip
 
 
-def augmented(batch: dict[str, Tensor], layer: InputLayer, step: int) -> tuple[Tensor, Tensor]:
-    """What a training step does with a batch before the network, and a blur: x float32 [n, c, h, w], y [n, h, w]."""
-    generator = step_generator(42, step, DEVICE)
-    codes, y = (batch[name].to(DEVICE, non_blocking=True) for name in ("x", "y"))
-    optical = [band.optical for band in layer.spec.bands]
-    x, y = augmented_batch(codes, y, layer, optical, 0.0, generator)
-    for place in torch.nonzero(torch.rand(len(x), generator=generator, device=DEVICE) < 0.5).flatten().tolist():
-        width = (
-            int(torch.randint(1, 4, (), generator=generator, device=DEVICE)) * 2 + 1
-        )  # 3, 5 or 7, as Albumentations' default
-        x[place] = blurred(x[place], width)
-    return x, y
-
-
-def blurred(x: Tensor, width: int) -> Tensor:
-    """Mean over a square of `width` pixels, edges mirrored: rows first, then columns; x [c, h, w]."""
-    for axis in (-2, -1):
-        side, reach = x.shape[axis], width // 2
-        padded = pad(x, (0, 0, reach, reach) if axis == -2 else (reach, reach), mode="reflect")
-        x = padded.narrow(axis, 0, side).clone()
-        for shift in range(1, width):
-            x.add_(padded.narrow(axis, shift, side))
-        x.div_(width)
-    return x
+def pipeline(layer: InputLayer) -> Pipeline:
+    """The same six of ours."""
+    texts = [
+        "HorizontalFlip", "VerticalFlip", "RandomRotate90", "Blur", "RandomBrightnessContrast:brightness_by_max=true",
+        "MultiplicativeNoise",
+    ]  # fmt: skip
+    return Pipeline(texts, layer.spec.bands, 0.0, 255)
 
 
 def seconds(epoch: Callable[[], Iterator[object]]) -> float:
@@ -162,7 +144,14 @@ def ours(dataset: Dataset[Any], threads: int, layer: InputLayer | None) -> Calla
     loader = ThreadedLoader(dataset, BATCH, threads, sampler=EpochSampler(len(dataset), 42))  # type: ignore[arg-type]
     if layer is None:
         return lambda: iter(loader)
-    return lambda: (augmented(batch, layer, step) for step, batch in enumerate(loader))
+    augment = pipeline(layer)
+
+    def epoch() -> Iterator[object]:
+        for step, batch in enumerate(loader):
+            codes, y = (batch[name].to(DEVICE, non_blocking=True) for name in ("x", "y"))
+            yield augment(codes, y, layer, step_seed(42, step))
+
+    return epoch
 
 
 def theirs(path: Path, bands: list[int], augment: bool) -> Callable[[], Iterator[object]]:
@@ -192,6 +181,7 @@ def main() -> None:
     for name, default in (("--bands", 10), ("--side", 512), ("--take", 0), ("--threads", 2)):
         parser.add_argument(name, type=int, default=default)
     a = parser.parse_args()
+    keep_freed_memory()  # as every run does
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         make_set(root / "set", a.patches, a.bands, a.side)

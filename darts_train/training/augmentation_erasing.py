@@ -1,17 +1,17 @@
 """Augmentations that take something away: holes and whole bands become no data."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 
-from darts_train.training.augmentation_patches import Draws, Patches
+from darts_train.training.augmentation_draws import Draws
+from darts_train.training.augmentation_patches import Patches
 
 Values = Mapping[str, Any]
 
 
-def coarse_dropout(patches: Patches, draws: Draws, values: Values) -> Patches:
+def coarse_dropout(patches: Patches, draws: Draws, values: Values) -> None:
     """Rectangles of no data in all bands; with `ignore` nothing is to be learned there, else labels stay.
 
     Sides below 1 are shares of the patch, others are pixels.
@@ -23,18 +23,19 @@ def coarse_dropout(patches: Patches, draws: Draws, values: Values) -> Patches:
             top, left = (draws.whole(1, (0, patches.size - side))[0] for side in (height, width))
             holes[row, top : top + height, left : left + width] = True
     holes = holes.to(patches.x.device)
-    y = patches.y.masked_fill(holes, patches.bands.ignore) if values["ignore"] else patches.y
-    return _erased(replace(patches, y=y), holes[:, None])
+    if values["ignore"]:
+        patches.y.masked_fill_(holes, patches.bands.ignore)
+    _erase(patches, holes[:, None])
 
 
-def band_dropout(patches: Patches, draws: Draws, values: Values) -> Patches:
+def band_dropout(patches: Patches, draws: Draws, values: Values) -> None:
     """Whole bands of no data, at least one stays."""
     bands = patches.x.shape[1]
     low, high = (min(end, bands - 1) for end in values["num_bands_range"])
     gone = torch.zeros(len(patches), bands, 1, 1, dtype=torch.bool)
     for row, number in enumerate(draws.whole(len(patches), (low, high))):
         gone[row, draws.order(bands)[:number]] = True
-    return _erased(patches, gone.to(patches.x.device))
+    _erase(patches, gone.to(patches.x.device))
 
 
 def _side(size: int, draws: Draws, limits: tuple[float, float]) -> int:
@@ -43,6 +44,6 @@ def _side(size: int, draws: Draws, limits: tuple[float, float]) -> int:
     return min(max(int(side), 1), size)
 
 
-def _erased(patches: Patches, where: torch.Tensor) -> Patches:
-    missing = patches.missing | where
-    return replace(patches, x=patches.x.masked_fill(where, patches.bands.fill), missing=missing)
+def _erase(patches: Patches, where: torch.Tensor) -> None:
+    patches.missing = patches.gaps() | where
+    patches.x.masked_fill_(where, patches.bands.fill)

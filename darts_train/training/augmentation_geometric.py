@@ -1,68 +1,51 @@
 """Geometric augmentations: x, its no data and y go to the same places.
 
-Symmetries of the square move pixels and change no value. All others are one 3 × 3 matrix per patch from places in the
-result to places in the patch, both in pixels from its middle: bands are interpolated (bilinear, among pixels with
-data), labels take the nearest pixel, and what comes from outside is no data and ignored.
+Symmetries of the square move pixels and change no value; here they are only drawn. All others are one 3 × 3 matrix
+per patch from places in the result to places in the patch, both in pixels from its middle: bands are interpolated
+(bilinear, among pixels with data), labels take the nearest pixel, and what comes from outside is no data and ignored.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from darts_train.training.augmentation_patches import Draws, Patches
+from darts_train.training.augmentation_draws import Draws
+from darts_train.training.augmentation_patches import Patches
+from darts_train.training.augmentation_symmetry import NONE, Symmetry, mirrored, turned, upended
 
 Values = Mapping[str, Any]
 
 
-def symmetry(patches: Patches, mirror: bool = False, turns: int = 0) -> Patches:
-    """Mirror left and right, then turn by quarters; exact."""
-
-    def moved(t: Tensor) -> Tensor:
-        return torch.rot90(t.flip(-1) if mirror else t, turns, (-2, -1))
-
-    return replace(patches, x=moved(patches.x), missing=moved(patches.missing), y=moved(patches.y))
-
-
-def horizontal_flip(patches: Patches, draws: Draws, values: Values) -> Patches:
+def horizontal_flip(count: int, draws: Draws, values: Values) -> list[Symmetry]:
     """Mirror left and right."""
-    return symmetry(patches, mirror=True)
+    return [mirrored(NONE)] * count
 
 
-def vertical_flip(patches: Patches, draws: Draws, values: Values) -> Patches:
+def vertical_flip(count: int, draws: Draws, values: Values) -> list[Symmetry]:
     """Mirror up and down."""
-    return symmetry(patches, mirror=True, turns=2)
+    return [upended(NONE)] * count
 
 
-def random_rotate_90(patches: Patches, draws: Draws, values: Values) -> Patches:
+def random_rotate_90(count: int, draws: Draws, values: Values) -> list[Symmetry]:
     """None to three quarter turns, each as likely."""
-    return _each(patches, draws.whole(len(patches), (0, 3)))
+    return [turned(NONE, quarters) for quarters in draws.whole(count, (0, 3))]
 
 
-def d4(patches: Patches, draws: Draws, values: Values) -> Patches:
+def d4(count: int, draws: Draws, values: Values) -> list[Symmetry]:
     """One of the eight symmetries of the square, each as likely."""
-    return _each(patches, draws.whole(len(patches), (0, 7)))
+    return [(bool(kind & 1), bool(kind & 2), bool(kind & 4)) for kind in draws.whole(count, (0, 7))]
 
 
-def _each(patches: Patches, kinds: list[int]) -> Patches:
-    """Symmetry k of each patch: k mod 4 turns, mirrored first from 4 on."""
-    result = patches
-    for kind in set(kinds):
-        rows = [row for row, one in enumerate(kinds) if one == kind]
-        result = result.put(rows, symmetry(patches.take(rows), kind >= 4, kind % 4))
-    return result
-
-
-def rotate(patches: Patches, draws: Draws, values: Values) -> Patches:
+def rotate(patches: Patches, draws: Draws, values: Values) -> None:
     """Turn around the middle, by an angle in degrees within `limit`."""
-    return warped(patches, _turn(draws.uniform(len(patches), values["limit"])))
+    warp(patches, _turn(draws.uniform(len(patches), values["limit"])))
 
 
-def affine(patches: Patches, draws: Draws, values: Values) -> Patches:
+def affine(patches: Patches, draws: Draws, values: Values) -> None:
     """Scale, shear, turn and shift; `translate_percent` are shares of a side, angles are degrees."""
     count = len(patches)
     sx = draws.uniform(count, values["scale"])
@@ -74,20 +57,20 @@ def affine(patches: Patches, draws: Draws, values: Values) -> Patches:
     back = _rows([[one, zero, -dx], [zero, one, -dy], [zero, zero, one]])
     slant = _rows([[one, shear[0], zero], [shear[1], one, zero], [zero, zero, one]])
     sized = _rows([[1 / sx, zero, zero], [zero, 1 / sy, zero], [zero, zero, one]])
-    return warped(patches, sized @ slant @ _turn(angle) @ back)
+    warp(patches, sized @ slant @ _turn(angle) @ back)
 
 
-def perspective(patches: Patches, draws: Draws, values: Values) -> Patches:
+def perspective(patches: Patches, draws: Draws, values: Values) -> None:
     """Corners move inwards at random, by a deviation from `scale` in shares of a side; what they span is enlarged."""
     count, half = len(patches), patches.size / 2
     spread = draws.uniform(count, values["scale"])[:, None, None]
     inward = torch.stack([draws.uniform(count * 8, (-1.0, 1.0)) for _ in range(3)]).sum(0)  # nearly normal, variance 1
     inward = (inward.reshape(count, 4, 2).abs() * spread).clamp(max=0.45) * patches.size
     corners = half * torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    return warped(patches, _homography(corners, corners - corners.sign() * inward))
+    warp(patches, _homography(corners, corners - corners.sign() * inward))
 
 
-def random_resized_crop(patches: Patches, draws: Draws, values: Values) -> Patches:
+def random_resized_crop(patches: Patches, draws: Draws, values: Values) -> None:
     """A part of the patch, of a share `scale` of its area and a ratio of sides `ratio`, enlarged to the whole."""
     count = len(patches)
     area = draws.uniform(count, values["scale"])
@@ -95,25 +78,27 @@ def random_resized_crop(patches: Patches, draws: Draws, values: Values) -> Patch
     width, height = ((area * r).sqrt().clamp(max=1.0) for r in (ratio, 1 / ratio))
     dx, dy = ((1 - side) * patches.size / 2 * draws.uniform(count, (-1.0, 1.0)) for side in (width, height))
     one, zero = torch.ones(count), torch.zeros(count)
-    return warped(patches, _rows([[width, zero, dx], [zero, height, dy], [zero, zero, one]]))
+    warp(patches, _rows([[width, zero, dx], [zero, height, dy], [zero, zero, one]]))
 
 
-def warped(patches: Patches, matrices: Tensor) -> Patches:
-    """Patches whose pixel at q, from the middle, is that at matrix · q; matrices float32 [n, 3, 3] on the CPU.
+def warp(patches: Patches, matrices: Tensor) -> None:
+    """Let the pixel at q, from the middle, be that at matrix · q; matrices float32 [n, 3, 3] on the CPU.
 
     A band's value is the mean of the four pixels around, weighed by nearness, over those that have data; less than
     half of the weight with data is no data.
     """
     grid = _grid(matrices, patches.size).to(patches.x.device)
-    valid = (~patches.missing).to(patches.x.dtype)
-    stacked = torch.cat([patches.x.masked_fill(patches.missing, 0.0), valid], dim=1)
-    values, weight = functional.grid_sample(stacked, grid, "bilinear", "zeros", align_corners=False).chunk(2, dim=1)
-    missing = weight < 0.5
-    x = (values / weight.clamp(min=0.5)).masked_fill(missing, patches.bands.fill)
+    x, gaps, bands = patches.x, patches.missing, patches.x.shape[1]
+    valid = torch.ones_like(x[:, :1]) if gaps is None else (~gaps).to(x.dtype)  # of all bands together, or of each
+    stacked = torch.cat([x if gaps is None else x.masked_fill(gaps, 0.0), valid], dim=1)
+    sampled = functional.grid_sample(stacked, grid, "bilinear", "zeros", align_corners=False)
+    values, weight = sampled[:, :bands], sampled[:, bands:]
+    patches.missing = (weight < 0.5).expand_as(values)
+    patches.x = (values / weight.clamp(min=0.5)).masked_fill_(patches.missing, patches.bands.fill)
     ignore = patches.bands.ignore
     labels = patches.y[:, None].to(torch.float32) - ignore  # what is outside is 0 here
     moved = functional.grid_sample(labels, grid, "nearest", "zeros", align_corners=False)[:, 0] + ignore
-    return replace(patches, x=x, missing=missing, y=moved.round().to(patches.y.dtype))
+    patches.y = moved.round().to(patches.y.dtype)
 
 
 def _grid(matrices: Tensor, size: int) -> Tensor:

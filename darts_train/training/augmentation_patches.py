@@ -1,12 +1,19 @@
-"""What an augmentation gets: patches on the device with what is known of them, and the draws of the step."""
+"""What an augmentation gets: patches on the device with what is known of them, or the light of some of their bands.
 
-from collections.abc import Sequence
+Both own their tensors: an augmentation writes into them, since fresh memory costs more than the arithmetic.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from darts_train.training.augmentation_symmetry import Symmetry, all_moved
+
 _EPS = 1e-12
+_BLOCK = 2**21  # pixels and bands that one thread works on together: 8 MB, so that operations are not too many
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +26,61 @@ class Bands:
     ignore: int  # and in y
     zeros: Tensor | None  # float32 [c, 1, 1]: no light at all, where that is not 0 and values have no limits
 
+    def blocks(self, pixels: int | None) -> list[slice]:
+        """Neighbours that are all optical or all not; with a number of pixels at most _BLOCK together, or one band."""
+        most = len(self.optical) if pixels is None else max(_BLOCK // max(pixels, 1), 1)
+        found: list[slice] = []
+        for place, optical in enumerate(self.optical):
+            if place and optical == self.optical[place - 1] and place - found[-1].start < most:
+                found[-1] = slice(found[-1].start, place + 1)
+            else:
+                found.append(slice(place, place + 1))
+        return found
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False)
+class Light:
+    """Values of optical bands as shares of a greatest, 0 where there is no data.
+
+    The greatest is 1, the upper end of the band's range, and what is beyond in the end is cut off; where values have no
+    range (z-scores), the greatest value of the band in the patch.
+    """
+
+    unit: Tensor  # float32 [n, k, h, w]
+    missing: Tensor | None  # bool alike; None where all is there
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    def take(self, rows: Sequence[int]) -> "Light":
+        """Some of the patches, copied."""
+        index = torch.tensor(rows, device=self.unit.device)
+        return replace(self, unit=self.unit[index], missing=None if self.missing is None else self.missing[index])
+
+    def put(self, rows: Sequence[int], part: "Light") -> None:
+        """Take over what became of some of the patches."""
+        self.unit.index_copy_(0, torch.tensor(rows, device=self.unit.device), part.unit)
+
+    def settle(self) -> None:
+        """Make 0 of what came where there is no data; for what looks beyond single pixels."""
+        if self.missing is not None:
+            self.unit.masked_fill_(self.missing, 0.0)
+
+    def means(self) -> Tensor:
+        """Of every band of every patch over its pixels with data, float32 [n, k, 1, 1]; 0 without any."""
+        self.settle()
+        sums = self.unit.sum(dim=(-2, -1), keepdim=True)
+        if self.missing is None:
+            return sums / max(self.unit.shape[-1] * self.unit.shape[-2], 1)
+        return sums / (~self.missing).sum(dim=(-2, -1), keepdim=True).clamp(min=1)
+
+
+@dataclass(eq=False)
 class Patches:
-    """x float32 [n, c, h, h] as the network sees it, missing bool alike, y [n, h, h] of any integer type."""
+    """x float32 [n, c, h, h] as the network sees it; missing bool alike, None where all is there; y [n, h, h]."""
 
     x: Tensor
-    missing: Tensor
+    missing: Tensor | None
     y: Tensor
     bands: Bands
 
@@ -37,87 +92,68 @@ class Patches:
         """Pixels of a side."""
         return self.x.shape[-1]
 
+    def gaps(self) -> Tensor:
+        """`missing`, also where all is there."""
+        return (
+            torch.zeros(self.x.shape, dtype=torch.bool, device=self.x.device) if self.missing is None else self.missing
+        )
+
     def take(self, rows: Sequence[int]) -> "Patches":
         """Some of the patches, copied."""
         index = torch.tensor(rows, device=self.x.device)
-        return replace(self, x=self.x[index], missing=self.missing[index], y=self.y[index])
+        missing = None if self.missing is None else self.missing[index]
+        return replace(self, x=self.x[index], missing=missing, y=self.y[index])
 
-    def put(self, rows: Sequence[int], part: "Patches") -> "Patches":
-        """These patches with `part` in place of some of them."""
+    def put(self, rows: Sequence[int], part: "Patches") -> None:
+        """Take over what became of some of the patches."""
         index = torch.tensor(rows, device=self.x.device)
-        pairs = ((self.x, part.x), (self.missing, part.missing), (self.y, part.y))
-        x, missing, y = (whole.index_copy(0, index, new) for whole, new in pairs)
-        return replace(self, x=x, missing=missing, y=y)
+        if part.missing is not None:
+            self.missing = self.gaps().index_copy(0, index, part.missing)
+        self.x.index_copy_(0, index, part.x)
+        self.y.index_copy_(0, index, part.y)
 
-    def with_light(self, light: "Light") -> "Patches":
-        """These patches with other values in their optical bands; no data stays what it was."""
-        values = light.unit
-        if self.bands.zeros is None:
-            values = values.clamp(0.0, 1.0)
-        else:
-            values = values * light.scale + self.bands.zeros.to(self.x.device)
-        values = values.masked_fill(self.missing, self.bands.fill)
-        optical = torch.tensor(self.bands.optical, device=self.x.device)[:, None, None]
-        return replace(self, x=torch.where(optical, values, self.x))
+    def move(self, chosen: list[Symmetry]) -> None:
+        """Move each patch, exactly, with its labels."""
+        self.x, self.y = all_moved(self.x, chosen), all_moved(self.y, chosen)
+        if self.missing is not None:
+            self.missing = all_moved(self.missing, chosen)
 
-    def light(self) -> "Light":
-        """The values of all bands as shares of a greatest, 0 where there is no data.
+    def blocks(self) -> list[slice]:
+        """The bands as they are best worked on: those of one patch on a CPU in blocks, else as many as there are."""
+        alone = self.x.device.type == "cpu" and len(self) == 1
+        return self.bands.blocks(self.x.shape[-1] * self.x.shape[-2] if alone else None)
 
-        The greatest is 1, the upper end of the band's range; where values have no range (z-scores), the greatest value
-        of the band in the patch.
+    @contextmanager
+    def light(self, part: slice | list[int], values: Tensor | None = None) -> Iterator[Light]:
+        """The light of some bands; what becomes of it is theirs afterwards, and no data stays what it was.
+
+        `values` float32 [n, k, h, w] are what the network sees of them, where `x` does not say so yet; they are
+        overwritten.
         """
-        if self.bands.zeros is None:
-            return Light(self.x.masked_fill(self.missing, 0.0), torch.ones((), device=self.x.device))
-        bare = (self.x - self.bands.zeros.to(self.x.device)).masked_fill(self.missing, 0.0)
-        scale = bare.amax(dim=(-2, -1), keepdim=True)
-        scale = torch.where(scale > _EPS, scale, torch.ones_like(scale))
-        return Light(bare / scale, scale)
-
-
-@dataclass(frozen=True, eq=False)
-class Light:
-    """`unit` float32 [n, c, h, h], and what makes network input of it again."""
-
-    unit: Tensor
-    scale: Tensor
-
-
-class Draws:
-    """The draws of one step. Numbers for whole patches are drawn on the CPU, so that no device is waited for."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        self.generator = generator
-        on_cpu = generator.device.type == "cpu"
-        self._host = generator if on_cpu else torch.Generator().manual_seed(generator.initial_seed())
-
-    def uniform(self, count: int, limits: tuple[float, float]) -> Tensor:
-        """float32 [count] on the CPU, between the limits."""
-        low, high = limits
-        return low + (high - low) * torch.rand(count, generator=self._host)
-
-    def whole(self, count: int, limits: tuple[float, float]) -> list[int]:
-        """Whole numbers, both limits included."""
-        return torch.randint(int(limits[0]), int(limits[1]) + 1, (count,), generator=self._host).tolist()
-
-    def chosen(self, count: int, p: float) -> list[int]:
-        """Which of `count` patches, each with probability p."""
-        return torch.nonzero(torch.rand(count, generator=self._host) < p).flatten().tolist()
-
-    def kinds(self, count: int, weights: Sequence[float]) -> list[int]:
-        """One of several kinds for each, as likely as its weight."""
-        return torch.multinomial(torch.tensor(weights), count, replacement=True, generator=self._host).tolist()
-
-    def order(self, count: int) -> list[int]:
-        """A permutation of 0 … count − 1."""
-        return torch.randperm(count, generator=self._host).tolist()
-
-    def pixels(self, like: Tensor) -> Tensor:
-        """float32 in [0, 1) on the device, of the shape of `like`."""
-        return torch.rand(like.shape, generator=self.generator, device=like.device)
-
-    def normal(self, like: Tensor) -> Tensor:
-        """float32 of mean 0 and deviation 1 on the device, of the shape of `like`."""
-        return torch.randn(like.shape, generator=self.generator, device=like.device)
+        zeros, scale = self.bands.zeros, None
+        light = Light(
+            self.x[:, part] if values is None else values, None if self.missing is None else self.missing[:, part]
+        )
+        if zeros is not None:
+            zeros = zeros[part].to(self.x.device)
+            light.unit.sub_(zeros)
+        light.settle()
+        if zeros is not None:
+            scale = light.unit.amax(dim=(-2, -1), keepdim=True)
+            scale = torch.where(scale > _EPS, scale, torch.ones_like(scale))
+            light.unit.div_(scale)
+        yield light
+        unit = light.unit
+        if zeros is None or scale is None:
+            unit = (
+                torch.clamp(unit, 0.0, 1.0, out=self.x[:, part]) if isinstance(part, slice) else unit.clamp_(0.0, 1.0)
+            )
+        else:
+            unit.mul_(scale).add_(zeros)
+        if light.missing is not None:
+            unit.masked_fill_(light.missing, self.bands.fill)
+        if unit.data_ptr() != self.x[:, part].data_ptr():
+            self.x[:, part] = unit
 
 
 def per_patch(values: Tensor, like: Tensor) -> Tensor:

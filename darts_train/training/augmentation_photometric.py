@@ -1,81 +1,75 @@
-"""Augmentations of light: optical bands only, as shares of a greatest value (`Patches.light`); no data stays."""
+"""Augmentations of light: optical bands only, as shares of a greatest value; no data stays (`Light`)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from darts_train.training.augmentation_patches import Draws, Patches, per_patch
+from darts_train.training.augmentation_draws import NOISE, Draws
+from darts_train.training.augmentation_patches import Light, per_patch
 
 Values = Mapping[str, Any]
 
 
-def brightness_contrast(patches: Patches, draws: Draws, values: Values) -> Patches:
+def brightness_contrast(light: Light, draws: Draws, values: Values) -> None:
     """Times 1 + contrast, plus brightness of the band's mean in the patch or (`brightness_by_max`) of its range."""
-    light, count = patches.light(), len(patches)
-    contrast = per_patch(1.0 + draws.uniform(count, values["contrast_limit"]), patches.x)
-    brightness = per_patch(draws.uniform(count, values["brightness_limit"]), patches.x)
+    unit, count = light.unit, len(light)
+    contrast = per_patch(1.0 + draws.uniform(count, values["contrast_limit"]), unit)
+    brightness = per_patch(draws.uniform(count, values["brightness_limit"]), unit)
     if not values["brightness_by_max"]:
-        valid = (~patches.missing).sum(dim=(-2, -1), keepdim=True).clamp(min=1)
-        brightness = brightness * light.unit.sum(dim=(-2, -1), keepdim=True) / valid
-    return patches.with_light(replace(light, unit=light.unit * contrast + brightness))
+        brightness = brightness * light.means()
+    unit.mul_(contrast).add_(brightness)
 
 
-def gamma(patches: Patches, draws: Draws, values: Values) -> Patches:
+def gamma(light: Light, draws: Draws, values: Values) -> None:
     """To the power of gamma / 100."""
-    light = patches.light()
-    power = per_patch(draws.uniform(len(patches), values["gamma_limit"]) / 100.0, patches.x)
-    return patches.with_light(replace(light, unit=light.unit.clamp(min=0.0) ** power))
+    power = per_patch(draws.uniform(len(light), values["gamma_limit"]) / 100.0, light.unit)
+    light.unit.clamp_(min=0.0).pow_(power)
 
 
-def posterize(patches: Patches, draws: Draws, values: Values) -> Patches:
+def posterize(light: Light, draws: Draws, values: Values) -> None:
     """The first `num_bits` of eight, the others 0."""
-    light = patches.light()
-    step = per_patch(2.0 ** (8 - torch.tensor(draws.whole(len(patches), values["num_bits"]))), patches.x)
-    bytes_ = (light.unit * 255.0).round()
-    return patches.with_light(replace(light, unit=(bytes_ / step).floor() * step / 255.0))
+    step = per_patch(2.0 ** (8 - torch.tensor(draws.whole(len(light), values["num_bits"]))), light.unit)
+    light.unit.mul_(255.0).round_().div_(step).floor_().mul_(step / 255.0)
 
 
-def multiplicative_noise(patches: Patches, draws: Draws, values: Values) -> Patches:
+def multiplicative_noise(light: Light, draws: Draws, values: Values) -> None:
     """Times a factor: one of each pixel (`elementwise`) or patch, and of each band (`per_channel`) or all."""
-    light, (low, high) = patches.light(), values["multiplier"]
-    sample = _sample(light.unit, values["elementwise"], values["per_channel"])
-    return patches.with_light(replace(light, unit=light.unit * (low + (high - low) * draws.pixels(sample))))
+    low, high = values["multiplier"]
+    middle = (low + high) / 2
+    if middle > 0:
+        noise = draws.noise(_noise_shape(light, values["elementwise"], values["per_channel"]), values["per_channel"])
+        light.unit.addcmul_(light.unit, noise, value=(high - low) / (NOISE * middle))
+    if middle != 1:
+        light.unit.mul_(middle)
 
 
-def gauss_noise(patches: Patches, draws: Draws, values: Values) -> Patches:
+def gauss_noise(light: Light, draws: Draws, values: Values) -> None:
     """Plus normal noise; deviation and mean are shares of the range."""
-    light, count = patches.light(), len(patches)
-    deviation = per_patch(draws.uniform(count, values["std_range"]), patches.x)
-    mean = per_patch(draws.uniform(count, values["mean_range"]), patches.x)
-    noise = draws.normal(_sample(light.unit, True, values["per_channel"])) * deviation + mean
-    return patches.with_light(replace(light, unit=light.unit + noise))
+    count = len(light)
+    deviation = per_patch(draws.uniform(count, values["std_range"]), light.unit)
+    mean = per_patch(draws.uniform(count, values["mean_range"]), light.unit)
+    noise = draws.normal(_noise_shape(light, True, values["per_channel"]), values["per_channel"])
+    light.unit.add_(noise.mul_(deviation).add_(mean))
 
 
-def hue_saturation_value(patches: Patches, draws: Draws, values: Values) -> Patches:
-    """Shifts of hue, saturation and value of red, green and blue, in OpenCV's units for bytes: 180, 255, 255.
-
-    `Bands.rgb` must be known.
-    """
-    assert patches.bands.rgb is not None
-    light, rgb, count = patches.light(), list(patches.bands.rgb), len(patches)
+def hue_saturation_value(light: Light, draws: Draws, values: Values) -> None:
+    """Shifts of hue, saturation and value, in OpenCV's units for bytes: 180, 255, 255; of red, green and blue alone."""
+    count = len(light)
     shifts = [
-        per_patch(draws.uniform(count, values[f"{name}_shift_limit"]) / whole, patches.x)[:, 0]
+        per_patch(draws.uniform(count, values[f"{name}_shift_limit"]) / whole, light.unit)[:, 0]
         for name, whole in (("hue", 180.0), ("sat", 255.0), ("val", 255.0))
     ]
-    hue, saturation, value = _hsv(light.unit[:, rgb].clamp(0.0, 1.0))
-    shifted = _rgb((hue + shifts[0]) % 1.0, (saturation + shifts[1]).clamp(0, 1), (value + shifts[2]).clamp(0, 1))
-    unit = light.unit.clone()
-    unit[:, rgb] = shifted
-    return patches.with_light(replace(light, unit=unit))
+    hue, saturation, value = _hsv(light.unit.clamp(0.0, 1.0))
+    light.unit.copy_(
+        _rgb((hue + shifts[0]) % 1.0, (saturation + shifts[1]).clamp(0, 1), (value + shifts[2]).clamp(0, 1))
+    )
 
 
-def _sample(unit: Tensor, elementwise: bool, per_channel: bool) -> Tensor:
-    """A view of the shape in which noise is drawn."""
-    part = unit if per_channel else unit[:, :1]
-    return part if elementwise else part[..., :1, :1]
+def _noise_shape(light: Light, elementwise: bool, per_channel: bool) -> tuple[int, ...]:
+    count, bands, height, width = light.unit.shape
+    return (count, bands if per_channel else 1, *((height, width) if elementwise else (1, 1)))
 
 
 def _hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:

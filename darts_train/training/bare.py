@@ -3,7 +3,7 @@
 import torch
 
 from darts_train.options.learning import Precision
-from darts_train.training.augmentation import step_generator
+from darts_train.training.augmentation import step_seed
 from darts_train.training.devices import resolve_precision
 from darts_train.training.module import SegmentationModule
 from darts_train.training.optimisers import make_optimiser
@@ -29,10 +29,7 @@ class BareSteps:
         """One batch: x as in `patches`, y uint8 [n, h, w], on any device."""
         codes, y = (batch[name].to(self.device, non_blocking=True) for name in ("x", "y"))
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
-            if self.module.augment:
-                x, y = self.module.augmented(codes, y, step_generator(self.module.seed, self.done, self.device))
-            else:
-                x = self.module.input(codes)
+            x, y = self.module.augmented(codes, y, step_seed(self.module.seed, self.done))
             loss = self.module.loss(self.module._logits(x), y)
         (loss / self._together).backward()  # type: ignore[no-untyped-call]
         self.done += 1

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.base.heap import keep_freed_memory
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Precision
 
@@ -33,15 +34,17 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
 
 @contextmanager
 def arithmetic(device: torch.device) -> Iterator[None]:
-    """Repeatable on the CPU, fast on CUDA; what was set before comes back afterwards.
+    """Repeatable and fast on the CPU, fast on CUDA; what was set of torch before comes back afterwards.
 
-    CPU: deterministic algorithms, so that two runs of one seed are equal bit for bit (on the same machine, versions and
-    number of threads). CUDA: float32 matrix products with TensorFloat-32, which is what `medium` allows at least.
+    CPU: freed memory stays with the process (`base.heap`), and algorithms are deterministic, so that two runs of one
+    seed are equal bit for bit (on the same machine, versions and number of threads). CUDA: float32 matrix products with
+    TensorFloat-32, which is what `medium` allows at least.
     """
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     matmul = torch.get_float32_matmul_precision()
     if device.type == "cpu":
+        keep_freed_memory()
         torch.use_deterministic_algorithms(True, warn_only=True)
     else:
         torch.set_float32_matmul_precision("medium")

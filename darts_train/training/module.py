@@ -25,7 +25,7 @@ from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.augmentation import augmented_batch, step_generator
+from darts_train.training.augmentation import USUAL, step_seed
 from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.averaging import AveragedWeights, restore_trained
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
@@ -86,7 +86,7 @@ class SegmentationModule(pl.LightningModule):
         self.spec = InputSpecification.from_config(config)
         self.fit = read_model_config(config).fitting
         self.input = InputLayer(self.spec, self.fit.marked)
-        self.pipeline = self._pipeline() if augment and self.settings.augmentations else None
+        self.pipeline = self._pipeline() if augment else None
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
@@ -244,25 +244,18 @@ class SegmentationModule(pl.LightningModule):
         set_rate(self.optimizers().param_groups, self._rate)  # type: ignore[union-attr]
 
     def _step_input(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        if not self.augment:
-            return self.input(batch["x"]), batch["y"]
-        generator = step_generator(self.seed, self._draw(batch_idx), self.device)
-        return self.augmented(batch["x"], batch["y"], generator)
+        return self.augmented(batch["x"], batch["y"], step_seed(self.seed, self._draw(batch_idx)))
 
-    def augmented(self, codes: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Patches float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike.
+    def augmented(self, codes: Tensor, y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Patches float32 [n, c, h, w] of codes, augmented where they are to be, and labels [n, h, w], moved alike.
 
         No data is NaN where patches are resampled before the network sees them.
         """
-        if self.pipeline is not None:
-            return self.pipeline(codes, y, self.input, generator)
-        optical = [band.optical for band in self.spec.bands]
-        zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
-        return augmented_batch(codes, y, self.input, optical, self.input.fill, generator, zeros)
+        return (self.input(codes), y) if self.pipeline is None else self.pipeline(codes, y, self.input, seed)
 
     def _pipeline(self) -> Pipeline:
         zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None]
-        chosen = self.settings.augmentations or ()
+        chosen = self.settings.augmentations or USUAL
         return Pipeline(chosen, self.spec.bands, self.input.fill, self.ignore_index, zeros)
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:

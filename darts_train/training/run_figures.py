@@ -142,7 +142,7 @@ def _augmentation(data: TrainData, module: SegmentationModule, indices: SplitInd
     with torch.no_grad():
         pictures = [(module.input(codes), y)]
         for draw in range(1, DRAWS):
-            pictures.append(module.augmented(codes, y, torch.Generator(module.device).manual_seed(draw)))
+            pictures.append(module.augmented(codes, y, draw))
     pictures = [(module.input.shown(x), labels) for x, labels in pictures]
     x, labels = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*pictures, strict=True))
     title = "augmentation: each row a training patch with its labels, and draws of it"

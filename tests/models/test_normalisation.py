@@ -17,7 +17,8 @@ from darts_train.models.model_config import make_model_config, read_model_config
 from darts_train.models.model_file import LoadedModel
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.raster.band import NODATA, Band
-from darts_train.training.augmentation import photometric
+from darts_train.training.augmentation import USUAL
+from darts_train.training.augmentation_pipeline import Pipeline
 
 BANDS = (Band("red", 1e-4, -0.1, -0.1, 0.5, True), Band("dem", 0.01, -300.0, -50.0, 50.0))
 NUMBERS = (
@@ -171,12 +172,12 @@ def test_light_is_altered_the_same_whatever_stands_for_it():
     spec, plain = spec_of("zscore"), InputSpecification(BANDS)
     values = np.random.default_rng(5).uniform(0.05, 0.3, (2, 1, 8, 8))
     codes = np.rint((values + 0.1) / 1e-4).astype(np.uint16).repeat(2, axis=1)
-    missing = torch.zeros(codes.shape, dtype=torch.bool)
     zeros = torch.from_numpy(spec.zeros())[:, None, None]
     reflectance = torch.from_numpy((codes * 1e-4 - 0.1).astype(np.float32))
 
     def altered(x, zeros):
-        return photometric(x, missing, (True, False), 0.0, torch.Generator().manual_seed(1), zeros)
+        pipeline = Pipeline(USUAL[1:], BANDS, 0.0, 255, zeros)
+        return pipeline(x, torch.zeros(2, 8, 8), lambda x, part, out: x.clone() if out is None else out.copy_(x), 1)[0]
 
     found = altered(torch.from_numpy(spec.normalise(codes)), zeros)[:, 0] * 0.05 + 0.2
     assert torch.allclose(found, altered(reflectance, torch.zeros(2, 1, 1))[:, 0], atol=1e-5)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.raster.band import Band
-from darts_train.training.augmentation import step_generator
+from darts_train.training.augmentation import step_seed
 from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.augmentation_registry import GROUPS, OPERATIONS
 from darts_train.training.augmentation_text import parse_steps
@@ -42,12 +42,12 @@ def batch(n=5, seed=0, gaps=True):
     return x, torch.randint(0, 3, (n, SIZE, SIZE), generator=g, dtype=torch.uint8)
 
 
-def decode(x):
-    return x.nan_to_num(FILL)
+def decode(x, bands=slice(None), out=None):
+    return torch.nan_to_num(x, FILL, out=out)
 
 
 def done(texts, x, y, step=0, zeros=None, of=COLOURS):
-    return Pipeline(texts, of, FILL, IGNORE, zeros)(x, y, decode, step_generator(1, step, CPU))
+    return Pipeline(texts, of, FILL, IGNORE, zeros)(x, y, decode, step_seed(1, step))
 
 
 @pytest.mark.parametrize("name", GEOMETRIC)

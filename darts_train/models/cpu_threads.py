@@ -1,0 +1,28 @@
+"""Work on a CPU that is better shared out by patches than, as torch does it, within every single operation."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def one_by_one(work: Callable[[T], None], parts: Sequence[T], shared: bool) -> None:
+    """Do the work on every part; where it is `shared`, by as many threads as torch may use, each of them alone.
+
+    Sharing out every operation between two cores gained a third; patches of its own for each core gain three quarters,
+    where operations are large enough (8 MB) that threads do not wait for the interpreter's lock.
+    """
+    most = torch.get_num_threads()
+    threads = min(most, len(parts))
+    if not shared or threads < 2:
+        for part in parts:
+            work(part)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(work, parts))
+    finally:
+        torch.set_num_threads(most)  # it is of the calling thread alone, but also of threads that are yet to come
