@@ -1,6 +1,6 @@
 """Peak memory of training on a set, and on one that is ten times larger: it must not depend on the set.
 
-    uv run python benchmarks/memory.py [PATCHES] [--times 10] [--bands 10] [--side 256] [--epochs 2]
+    uv run python benchmarks/memory.py [PATCHES] [--times 10] [--bands 10] [--side 256] [--epochs 2] [--threads 1]
 
 Every measurement is a whole run (training, validation, checkpoints, metrics.csv) in a process of its own, which this
 one watches: it is small, and hands nothing down. Runs are made without a cache, and with a cache directory that the
@@ -11,6 +11,7 @@ run builds itself. Two numbers of each, with all threads and child processes:
 * anonymous: the largest sum of memory that belongs to no file (RssAnon), looked at fifty times a second.
 
 Pages that the system keeps of files that were read (the page cache) belong to no process, and are in neither.
+Batches that are read ahead are in both, two for each thread and one more: the smaller set must have as many.
 Wanted: larger / smaller at most 1.05, for both numbers. Ends with exit code 1 where that is not so.
 """
 
@@ -29,7 +30,7 @@ BATCH = 8
 HOWS = ("none", "directory")  # of --cache
 
 
-def one_run(root: Path, directory: Path, cache: str, epochs: int) -> None:
+def one_run(root: Path, directory: Path, cache: str, epochs: int, threads: int) -> None:
     """What a child process does: train and validate, with a network small enough for two cores."""
     from darts_train.artifacts.tree import RunPlace
     from darts_train.experiments.run import execute_run
@@ -44,7 +45,13 @@ def one_run(root: Path, directory: Path, cache: str, epochs: int) -> None:
             model_options=("encoder_depth=2", "decoder_channels=16,8"),
             batch_size=BATCH,
         ),
-        Training(max_epochs=epochs, check_val_every_n_epoch=1, plot_every_n_val_epochs=0, cache=cache or None),
+        Training(
+            max_epochs=epochs,
+            check_val_every_n_epoch=1,
+            plot_every_n_val_epochs=0,
+            cache=cache or None,
+            num_workers=threads,
+        ),
         Device(device="cpu"),
         Tracking(),
         0,
@@ -103,9 +110,11 @@ def main() -> int:
     """Print two lines per kind of cache, and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patches", type=int, nargs="?", default=40)
-    for name, default in (("--times", 10), ("--bands", 10), ("--side", 256), ("--epochs", 2)):
+    for name, default in (("--times", 10), ("--bands", 10), ("--side", 256), ("--epochs", 2), ("--threads", 1)):
         parser.add_argument(name, type=int, default=default)
     a = parser.parse_args()
+    if a.patches * 4 // 5 // BATCH < 2 * a.threads + 1:
+        parser.error(f"{a.patches} patches are not enough for what {a.threads} threads read ahead")
     counts = (a.patches, a.patches * a.times)
     worst = 0.0
     with tempfile.TemporaryDirectory() as place:
@@ -124,7 +133,8 @@ def measured(place: Path, count: int, how: str, a: argparse.Namespace) -> tuple[
     """Train on one of the sets."""
     cache = "" if how == "none" else place / "cache"
     (place / "cache").mkdir(exist_ok=True)
-    resident, anonymous = watched("train", place / f"set{count}", place / f"run{count}{how}", cache, a.epochs)
+    directory = place / f"run{count}{how}"
+    resident, anonymous = watched("train", place / f"set{count}", directory, cache, a.epochs, a.threads)
     size = count * a.side**2 * (2 * a.bands + 1) / 1e6
     print(f"  {count:5d} patches, {size:5.0f} MB: resident {resident:.0f} MB, anonymous {anonymous:.0f} MB", flush=True)
     return resident, anonymous
@@ -135,8 +145,8 @@ def one(what: str, root: str, *arguments: str) -> None:
     if what == "make":
         make(Path(root), *map(int, arguments))
     else:
-        directory, cache, epochs = arguments
-        one_run(Path(root), Path(directory), cache, int(epochs))
+        directory, cache, epochs, threads = (*arguments, "1")[:4]
+        one_run(Path(root), Path(directory), cache, int(epochs), int(threads))
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def photometric(
     light = x if zeros is None else x - zeros
     touched = _noise(_brightness_contrast(light, _means(light, missing), generator), generator)
     touched = touched.clamp(0.0, 1.0) if zeros is None else touched + zeros
-    is_optical = torch.tensor(list(optical), device=x.device)[:, None, None]
+    is_optical = torch.tensor(list(optical)).to(x.device, non_blocking=True)[:, None, None]  # else CUDA is waited for
     return torch.where(is_optical, touched.masked_fill(missing, fill), x)
 
 

@@ -39,12 +39,12 @@ class Patches:
 
     def take(self, rows: Sequence[int]) -> "Patches":
         """Some of the patches, copied."""
-        index = torch.tensor(rows, device=self.x.device)
+        index = torch.tensor(rows).to(self.x.device, non_blocking=True)
         return replace(self, x=self.x[index], missing=self.missing[index], y=self.y[index])
 
     def put(self, rows: Sequence[int], part: "Patches") -> "Patches":
         """These patches with `part` in place of some of them."""
-        index = torch.tensor(rows, device=self.x.device)
+        index = torch.tensor(rows).to(self.x.device, non_blocking=True)
         pairs = ((self.x, part.x), (self.missing, part.missing), (self.y, part.y))
         x, missing, y = (whole.index_copy(0, index, new) for whole, new in pairs)
         return replace(self, x=x, missing=missing, y=y)
@@ -57,7 +57,7 @@ class Patches:
         else:
             values = values * light.scale + self.bands.zeros.to(self.x.device)
         values = values.masked_fill(self.missing, self.bands.fill)
-        optical = torch.tensor(self.bands.optical, device=self.x.device)[:, None, None]
+        optical = torch.tensor(self.bands.optical).to(self.x.device, non_blocking=True)[:, None, None]
         return replace(self, x=torch.where(optical, values, self.x))
 
     def light(self) -> "Light":

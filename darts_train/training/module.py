@@ -257,7 +257,8 @@ class SegmentationModule(pl.LightningModule):
         if self.pipeline is not None:
             return self.pipeline(codes, y, self.input, generator)
         optical = [band.optical for band in self.spec.bands]
-        zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None].to(self.device)
+        zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None]
+        zeros = zeros if zeros is None else zeros.to(self.device, non_blocking=True)
         return augmented_batch(codes, y, self.input, optical, self.input.fill, generator, zeros)
 
     def _pipeline(self) -> Pipeline:
