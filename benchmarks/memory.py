@@ -70,12 +70,14 @@ def watched(*arguments: object) -> tuple[float, float]:
     """Run this file with `arguments` in a process; its largest resident and anonymous memory, MB."""
     process = subprocess.Popen([sys.executable, __file__, "--one", *map(str, arguments)], stdout=subprocess.DEVNULL)
     peaks: dict[int, int] = {}
+    seen = {process.pid}
     anonymous = 0
     for look in itertools.count():
         if process.poll() is not None:
             break
         if look % 25 == 0:  # which looks at every process of the machine
-            pids = family(process.pid)
+            last, seen = seen, {process.pid, *family(process.pid)}
+            pids = last & seen  # a child that is about to become another program has its parent's memory
         found = [(pid, memory) for pid in pids if (memory := memory_of(pid)) is not None]
         for pid, (peak, _) in found:
             peaks[pid] = max(peak, peaks.get(pid, 0))
