@@ -8,7 +8,8 @@ run builds itself. Two numbers of each, with all threads and child processes:
 
 * resident: the largest resident set, as the system keeps it (VmHWM). Pages of files that a process maps count here,
   such as libraries, and would count if patches were mapped;
-* anonymous: the largest sum of memory that belongs to no file (RssAnon), looked at fifty times a second.
+* anonymous: the largest sum of memory that belongs to no file (RssAnon), looked at fifty times a second; or the
+  resident peak less the pages of files, where that is more, because a short peak falls between two looks.
 
 Pages that the system keeps of files that were read (the page cache) belong to no process, and are in neither.
 Batches that are read ahead are in both, two for each thread and one more: the smaller set must have as many.
@@ -69,23 +70,25 @@ def make(root: Path, count: int, bands: int, side: int) -> None:
 def watched(*arguments: object) -> tuple[float, float]:
     """Run this file with `arguments` in a process; its largest resident and anonymous memory, MB."""
     process = subprocess.Popen([sys.executable, __file__, "--one", *map(str, arguments)], stdout=subprocess.DEVNULL)
-    peaks: dict[int, int] = {}
-    seen = {process.pid}
-    anonymous = 0
+    resident: dict[int, int] = {}
+    file_pages: dict[int, int] = {}
+    anonymous, seen = 0, {process.pid}
     for look in itertools.count():
         if process.poll() is not None:
             break
         if look % 25 == 0:  # which looks at every process of the machine
             last, seen = seen, {process.pid, *family(process.pid)}
             pids = last & seen  # a child that is about to become another program has its parent's memory
-        found = [(pid, memory) for pid in pids if (memory := memory_of(pid)) is not None]
-        for pid, (peak, _) in found:
-            peaks[pid] = max(peak, peaks.get(pid, 0))
-        anonymous = max(anonymous, sum(now for _, (_, now) in found))
+        found = {pid: memory for pid in pids if (memory := memory_of(pid)) is not None}
+        for pid, (peak, file, _) in found.items():
+            resident[pid] = max(peak, resident.get(pid, 0))
+            file_pages[pid] = max(file, file_pages.get(pid, 0))
+        anonymous = max(anonymous, sum(now for _, _, now in found.values()))
         time.sleep(0.02)
     if process.returncode:
         raise SystemExit(f"a measurement failed: {process.args}")
-    return sum(peaks.values()) / 1024, anonymous / 1024
+    peak = sum(resident.values())
+    return peak / 1024, max(anonymous, peak - sum(file_pages.values())) / 1024
 
 
 def family(pid: int) -> list[int]:
@@ -96,8 +99,8 @@ def family(pid: int) -> list[int]:
         return []
 
 
-def memory_of(pid: int) -> tuple[int, int] | None:
-    """Largest resident set so far, and anonymous memory now, KB; None where there is no such process any more."""
+def memory_of(pid: int) -> tuple[int, int, int] | None:
+    """Largest resident set so far, pages of files and anonymous memory now, KB; None where the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -105,7 +108,8 @@ def memory_of(pid: int) -> tuple[int, int] | None:
     found = dict(line.split(":", 1) for line in lines)
     if "VmHWM" not in found:  # it has ended, and is not yet forgotten
         return None
-    return int(found["VmHWM"].split()[0]), int(found["RssAnon"].split()[0])
+    peak, file, shared, anonymous = (int(found[k].split()[0]) for k in ("VmHWM", "RssFile", "RssShmem", "RssAnon"))
+    return peak, file + shared, anonymous
 
 
 def main() -> int:
