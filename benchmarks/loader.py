@@ -85,8 +85,8 @@ def make_baseline(path: Path, data: TrainData, per_band: bool) -> None:
 class PerSample(Dataset[tuple[np.ndarray, np.ndarray]]):
     """The baseline: one sample, some bands of it, straight from zarr, augmented where `augment`."""
 
-    def __init__(self, path: Path, bands: list[int], augment: bool) -> None:
-        self.path, self.bands, self.augment = path, bands, augment
+    def __init__(self, path: Path, bands: list[int], augment: bool, blur: bool = True) -> None:
+        self.path, self.bands, self.augment, self.blur = path, bands, augment, blur
 
     def __len__(self) -> int:
         return int(zarr.open_group(str(self.path), mode="r")["y"].shape[0])
@@ -94,7 +94,7 @@ class PerSample(Dataset[tuple[np.ndarray, np.ndarray]]):
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         if not hasattr(self, "group"):
             self.group = zarr.open_group(str(self.path), mode="r")
-            self.pipeline = albumentations_pipeline() if self.augment else None
+            self.pipeline = albumentations_pipeline(self.blur) if self.augment else None
         x = self.group["x"].oindex[i, self.bands] if len(self.bands) < self.group["x"].shape[1] else self.group["x"][i]
         y = self.group["y"][i]
         if self.pipeline is None:
@@ -103,8 +103,8 @@ class PerSample(Dataset[tuple[np.ndarray, np.ndarray]]):
         return np.ascontiguousarray(done["image"].transpose(2, 0, 1)), np.ascontiguousarray(done["mask"])
 
 
-def albumentations_pipeline() -> Any:
-    """The six of them; None where Albumentations is not installed."""
+def albumentations_pipeline(blur: bool = True) -> Any:
+    """The six of them, or all but the blur; None where Albumentations is not installed."""
     if not importlib.util.find_spec("albumentations"):
         return None
     import albumentations as A
@@ -113,7 +113,7 @@ def albumentations_pipeline() -> Any:
     cv2.setNumThreads(1)  # two processes share two cores
     return A.Compose(
         [
-            A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5), A.RandomRotate90(p=0.5), A.Blur(p=0.5),
+            A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5), A.RandomRotate90(p=0.5), A.Blur(p=0.5 * blur),
             A.RandomBrightnessContrast(p=0.5),
             A.MultiplicativeNoise(per_channel=True, elementwise=True, p=0.5),
         ]

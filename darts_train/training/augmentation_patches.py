@@ -54,12 +54,12 @@ class Light:
 
     def take(self, rows: Sequence[int]) -> "Light":
         """Some of the patches, copied."""
-        index = torch.tensor(rows, device=self.unit.device)
+        index = on_device(torch.tensor(rows), self.unit)
         return replace(self, unit=self.unit[index], missing=None if self.missing is None else self.missing[index])
 
     def put(self, rows: Sequence[int], part: "Light") -> None:
         """Take over what became of some of the patches."""
-        self.unit.index_copy_(0, torch.tensor(rows, device=self.unit.device), part.unit)
+        self.unit.index_copy_(0, on_device(torch.tensor(rows), self.unit), part.unit)
 
     def settle(self) -> None:
         """Make 0 of what came where there is no data; for what looks beyond single pixels."""
@@ -100,13 +100,13 @@ class Patches:
 
     def take(self, rows: Sequence[int]) -> "Patches":
         """Some of the patches, copied."""
-        index = torch.tensor(rows, device=self.x.device)
+        index = on_device(torch.tensor(rows), self.x)
         missing = None if self.missing is None else self.missing[index]
         return replace(self, x=self.x[index], missing=missing, y=self.y[index])
 
     def put(self, rows: Sequence[int], part: "Patches") -> None:
         """Take over what became of some of the patches."""
-        index = torch.tensor(rows, device=self.x.device)
+        index = on_device(torch.tensor(rows), self.x)
         if part.missing is not None:
             self.missing = self.gaps().index_copy(0, index, part.missing)
         self.x.index_copy_(0, index, part.x)
@@ -135,7 +135,7 @@ class Patches:
             self.x[:, part] if values is None else values, None if self.missing is None else self.missing[:, part]
         )
         if zeros is not None:
-            zeros = zeros[part].to(self.x.device)
+            zeros = on_device(zeros[part], self.x)
             light.unit.sub_(zeros)
         light.settle()
         if zeros is not None:
@@ -158,4 +158,9 @@ class Patches:
 
 def per_patch(values: Tensor, like: Tensor) -> Tensor:
     """[n] on the CPU → [n, 1, 1, 1] on the device of `like`."""
-    return values.to(like.device)[:, None, None, None]
+    return on_device(values, like)[:, None, None, None]
+
+
+def on_device(values: Tensor, like: Tensor) -> Tensor:
+    """`values` on the device of `like`; what is queued on it is not waited for."""
+    return values.to(like.device, non_blocking=True)

@@ -42,7 +42,8 @@ class HeldPatches(Dataset[Batch]):
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """A batch on the device of the patches."""
-        chosen = torch.as_tensor(np.asarray(positions, np.int64), device=self.rows.device)
+        # Not blocking: else the host waits for all that is queued on a CUDA device before it can queue another step.
+        chosen = torch.from_numpy(np.asarray(positions, np.int64)).to(self.rows.device, non_blocking=True)
         parts = {"x": self.x, "y": self.y, "index": self.rows}
         return {name: part.index_select(0, chosen) for name, part in parts.items()}  # x[chosen] takes twice the time
 
