@@ -26,6 +26,8 @@ def commands(
         "--plot-every-n-val-epochs",
         0,
         "--in-memory",
+        "--precision",
+        "32",
         "--device",
         device,
     ]

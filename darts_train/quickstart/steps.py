@@ -213,11 +213,12 @@ def network(recipe: Recipe, chosen: Mapping[str, Any] | None = None) -> learning
 
 
 def training(epochs: int, validate_every: int) -> learning.Training:
-    """Fixed length, no figures: minutes count here. Patches fit into memory."""
+    """Fixed length, no figures: minutes count here. Patches fit into memory. The same arithmetic on every machine."""
     return learning.Training(
         max_epochs=epochs,
         check_val_every_n_epoch=validate_every,
         early_stopping_patience=0,
         plot_every_n_val_epochs=0,
         in_memory=True,
+        precision="32",
     )

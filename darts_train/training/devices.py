@@ -21,15 +21,23 @@ def resolve_device(text: str | None) -> tuple[str, list[int] | int]:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """`auto` as what the device is good at: bf16-mixed on CUDA devices that have it, else 32.
+    """`auto` as what the device is good at: bf16-mixed where its arithmetic has bfloat16, else 32.
 
     Raises UserError for 16-mixed on the CPU, which has no such arithmetic.
     """
     if precision == "auto":
-        return "bf16-mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
+        return "bf16-mixed" if _has_bfloat16(device) else "32"
     if precision == "16-mixed" and device.type == "cpu":
         raise UserError("--precision 16-mixed needs a CUDA device; use 32 or bf16-mixed on the CPU.")
     return precision
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are instructions of the device (AMX or AVX512-BF16 of a CPU); else they are slow."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("amx_tile", "avx512_bf16"))
+    return any(bool(supported()) for supported in known if supported)
 
 
 @contextmanager

@@ -17,8 +17,17 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are():
         resolve_device("cuda:97")
 
 
-def test_precision_on_the_cpu():
+@pytest.mark.parametrize("name", ["amx_tile", "avx512_bf16"])
+def test_auto_takes_what_the_cpu_has(name, monkeypatch):
+    for one in ("amx_tile", "avx512_bf16"):
+        monkeypatch.setattr(torch.cpu, f"_is_{one}_supported", lambda: False)
     assert resolve_precision("auto", CPU) == "32"
+    monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: True)
+    assert resolve_precision("auto", CPU) == "bf16-mixed"
+
+
+def test_precision_on_the_cpu():
+    assert resolve_precision("32", CPU) == "32"
     assert resolve_precision("bf16-mixed", CPU) == "bf16-mixed"
     with pytest.raises(UserError, match="needs a CUDA device"):
         resolve_precision("16-mixed", CPU)
