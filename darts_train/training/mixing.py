@@ -77,26 +77,16 @@ class Mixing:
 def mixed_up(x: Tensor, y: Tensor, partner: Tensor, share: float, ignore: int) -> Mixed:
     """MixUp of x float32 [n, c, h, w] and y [n, h, w] with the rows `partner` int64 [n].
 
-    `share` in [0, 1] is one's own; the larger of it and the rest is taken. A label is ignored where it was, and where
-    the partner's gap hides what it is the label of: no band is left, or the partner is ignored there, too.
+    `share` in [0, 1] is one's own; the larger of it and the rest is taken. A label is ignored where it was, and where a
+    gap of the partner hides what it is the label of: it takes bands away, and none is left or its own label is ignored.
+    So labels outlive a band that was dropped, as the others show what they are labels of.
     """
     rest = min(share, 1.0 - share)
-    missing = x.isnan()
-    own, other = y, y[partner]
-    return Mixed(
-        torch.lerp(x, x[partner], rest),
-        own.masked_fill(_hidden(missing, missing[partner], other == ignore), ignore),
-        other.masked_fill(_hidden(missing[partner], missing, own == ignore), ignore),
-        rest,
-    )
-
-
-def _hidden(own: Tensor, others: Tensor, unknown: Tensor) -> Tensor:
-    """Where gaps of the other patch take bands away, and all are gone, or its label is `unknown`; bool [n, h, w].
-
-    Labels outlive a band that was dropped: the others show what they are labels of.
-    """
-    return (others & ~own).any(1) & (unknown | (own | others).all(1))
+    mixed, other = torch.lerp(x, x[partner], rest), y[partner]
+    gone, own_gone = (part.isnan().sum(1, dtype=torch.int16) for part in (mixed, x))  # bands in each pixel
+    hidden = (gone > own_gone) & ((other == ignore) | (gone == x.shape[1]))
+    other_hidden = (gone > own_gone[partner]) & ((y == ignore) | (gone == x.shape[1]))
+    return Mixed(mixed, y.masked_fill(hidden, ignore), other.masked_fill(other_hidden, ignore), rest)
 
 
 def rectangles(draws: np.random.Generator, shares: npt.NDArray[np.float64], size: torch.Size) -> list[list[int]]:
