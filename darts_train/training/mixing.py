@@ -68,7 +68,7 @@ class Mixing:
         if not self or len(x) < 2:
             return Mixed(x, y)
         draws = np.random.default_rng(generator.initial_seed())
-        partner = torch.from_numpy(draws.permutation(len(x))).to(x.device)
+        partner = torch.from_numpy(draws.permutation(len(x)))
         if self.mixup and (not self.cutmix or draws.random() < CHANCE):
             return mixed_up(x, y, partner, float(draws.beta(self.mixup, self.mixup)), self.ignore)
         return pasted(x, y, partner, rectangles(draws, draws.beta(self.cutmix, self.cutmix, len(x)), y.shape[1:]))
@@ -82,6 +82,7 @@ def mixed_up(x: Tensor, y: Tensor, partner: Tensor, share: float, ignore: int) -
     So labels outlive a band that was dropped, as the others show what they are labels of.
     """
     rest = min(share, 1.0 - share)
+    partner = partner.to(x.device)
     mixed, other = torch.lerp(x, x[partner], rest), y[partner]
     gone, own_gone = (part.isnan().sum(1, dtype=torch.int16) for part in (mixed, x))  # bands in each pixel
     hidden = (gone > own_gone) & ((other == ignore) | (gone == x.shape[1]))
@@ -101,12 +102,12 @@ def rectangles(draws: np.random.Generator, shares: npt.NDArray[np.float64], size
 
 
 def pasted(x: Tensor, y: Tensor, partner: Tensor, ends: list[list[int]]) -> Mixed:
-    """CutMix of x [n, c, h, w] and y [n, h, w] with the rows `partner` int64 [n], within rectangles."""
-    top, bottom, left, right = torch.tensor(ends, device=x.device)[:, :, None, None]
-    rows = torch.arange(y.shape[1], device=x.device)[:, None]
-    columns = torch.arange(y.shape[2], device=x.device)
-    inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-    return Mixed(torch.where(inside[:, None], x[partner], x), torch.where(inside, y[partner], y))
+    """CutMix of x [n, c, h, w] and y [n, h, w] with the rows `partner` int64 [n] (on the CPU), within rectangles."""
+    mixed, labels = x.clone(), y.clone()
+    for row, (source, top, bottom, left, right) in enumerate(zip(partner.tolist(), *ends, strict=True)):
+        window = (..., slice(top, bottom), slice(left, right))
+        mixed[row][window], labels[row][window] = x[source][window], y[source][window]
+    return Mixed(mixed, labels)
 
 
 def finished(mixed: Mixed, fill: float) -> Mixed:
