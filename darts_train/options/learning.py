@@ -79,6 +79,8 @@ class Hyperparameters(OptionGroup):
         "Which augmentations, in order, as NAME or NAME:parameter=value:p=0.5; none: the usual ones.", None
     )
     augment_config: Path | None = option("Augmentations from a serialised Albumentations pipeline (YAML, JSON).", None)
+    mixup: float = option("MixUp of the patches of a batch: its alpha, such as 0.2; 0: off.", 0.0, low=0, high=100)
+    cutmix: float = option("CutMix of the patches of a batch: its alpha, such as 1; 0: off.", 0.0, low=0, high=100)
     learning_rate: float = option("Step size of the optimiser.", 1e-3, above=0, high=1e30)
     gamma: float = option("Factor on the learning rate after every epoch.", 0.9, above=0, high=1)
     focal_loss_alpha: float | None = option("Focal loss: weight of positives, 0 to 1.", None, low=0, high=1)

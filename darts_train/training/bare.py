@@ -29,8 +29,8 @@ class BareSteps:
         """One batch: x as in `patches`, y uint8 [n, h, w], on any device."""
         codes, y = (batch[name].to(self.device, non_blocking=True) for name in ("x", "y"))
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
-            x, y = self.module.augmented(codes, y, step_seed(self.module.seed, self.done))
-            loss = self.module.loss(self.module._logits(x), y)
+            mixed = self.module.step_input(codes, y, step_seed(self.module.seed, self.done))
+            loss = mixed.loss(self.module.loss, self.module._logits(mixed.x))
         (loss / self._together).backward()  # type: ignore[no-untyped-call]
         self.done += 1
         if self.done % self._together == 0:

@@ -35,7 +35,7 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
 def _has_bfloat16(device: torch.device) -> bool:
     """Whether products of bfloat16 are instructions of the device (AMX or AVX512-BF16 of a CPU); else they are slow."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("amx_tile", "avx512_bf16"))
     return any(bool(supported()) for supported in known if supported)
 

@@ -22,6 +22,7 @@ from darts_train.training.losses_lovasz import Lovasz
 from darts_train.training.losses_pixel import BinaryCrossEntropy, CrossEntropy, SoftCrossEntropy
 from darts_train.training.losses_region import Dice, FocalTversky, Jaccard, LogCoshDice, MatthewsCorrelation, RegionLoss
 from darts_train.training.losses_terms import AUTO, KINDS, Term, check_terms, parse_class_weights, parse_terms
+from darts_train.training.mixing import check_mixing
 from darts_train.training.optimisers import parse_betas
 from darts_train.training.schedules import parse_lr_options
 
@@ -138,6 +139,7 @@ def training_pixels(data: TrainData, rows: Sequence[int] | np.ndarray) -> list[i
 def check_learning(settings: Hyperparameters, classes: int) -> None:
     """Look at the names and options of loss, optimiser and schedule before anything begins. Raises UserError."""
     checked_loss(settings, classes)
+    check_mixing(settings)
     parse_betas(settings.betas)
     parse_lr_options(settings)
     if settings.ema_decay and settings.swa_start_epoch:

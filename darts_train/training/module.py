@@ -30,6 +30,7 @@ from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.averaging import AveragedWeights, restore_trained
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.losses_build import make_loss
+from darts_train.training.mixing import Mixed, Mixing, finished
 from darts_train.training.optimisers import make_optimiser, set_frozen
 from darts_train.training.patches import Batch
 from darts_train.training.schedules import Position, Rate, Schedule, set_rate
@@ -86,6 +87,9 @@ class SegmentationModule(pl.LightningModule):
         self.spec = InputSpecification.from_config(config)
         self.fit = read_model_config(config).fitting
         self.input = InputLayer(self.spec, self.fit.marked)
+        self.mixing = Mixing(self.settings.mixup, self.settings.cutmix, self.ignore_index)
+        # What mixes patches has to tell no data from values that equal their fill.
+        self.entry = InputLayer(self.spec, marked=True) if self.settings.mixup else self.input
         self.pipeline = self._pipeline() if augment else None
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
@@ -146,17 +150,17 @@ class SegmentationModule(pl.LightningModule):
             self._set_rate(batch_idx)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one augmented batch."""
-        x, y = self._step_input(batch, batch_idx)
-        logits = self._logits(x)
-        loss = self.loss(logits, y)
+        """Loss of one augmented batch. Where patches are mixed, metrics are those of the labels of the larger share."""
+        mixed = self.step_input(batch["x"], batch["y"], step_seed(self.seed, self._draw(batch_idx)))
+        logits = self._logits(mixed.x)
+        loss = mixed.loss(self.loss, logits)
         self._loss_sum += loss.detach()
         self._steps += 1
         logged = self._is_logged_step(batch_idx)
         self._check_finite(logged)
         if logged:
             rate = {} if self.schedule.per_epoch else {STEP_RATE: self._rate.lr}
-            self._record(rate | self._step_metrics(logits, y, loss), self.global_step)
+            self._record(rate | self._step_metrics(logits, mixed.y, loss), self.global_step)
         return loss
 
     def on_validation_start(self) -> None:
@@ -243,20 +247,22 @@ class SegmentationModule(pl.LightningModule):
         self._rate: Rate = self.schedule.at(Position(self.current_epoch, step, of_epoch, epochs * of_epoch))
         set_rate(self.optimizers().param_groups, self._rate)  # type: ignore[union-attr]
 
-    def _step_input(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        return self.augmented(batch["x"], batch["y"], step_seed(self.seed, self._draw(batch_idx)))
+    def step_input(self, codes: Tensor, y: Tensor, seed: int) -> Mixed:
+        """What a training step sees of codes [n, c, h, w] and y [n, h, w]: augmented and mixed, as settings say."""
+        mixed = self.mixing(*self.augmented(codes, y, seed), seed)
+        return mixed if self.entry is self.input else finished(mixed, self.input.fill)
 
     def augmented(self, codes: Tensor, y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Patches float32 [n, c, h, w] of codes, augmented where they are to be, and labels [n, h, w], moved alike.
 
-        No data is NaN where patches are resampled before the network sees them.
+        No data is NaN where patches are resampled before the network sees them, and for MixUp.
         """
-        return (self.input(codes), y) if self.pipeline is None else self.pipeline(codes, y, self.input, seed)
+        return (self.entry(codes), y) if self.pipeline is None else self.pipeline(codes, y, self.entry, seed)
 
     def _pipeline(self) -> Pipeline:
         zeros = None if self.spec.clipped else torch.from_numpy(self.spec.zeros())[:, None, None]
         chosen = self.settings.augmentations or USUAL
-        return Pipeline(chosen, self.spec.bands, self.input.fill, self.ignore_index, zeros)
+        return Pipeline(chosen, self.spec.bands, self.entry.fill, self.ignore_index, zeros)
 
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
         state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)

@@ -60,7 +60,7 @@ class RunFigures(Callback):
             data, module = _parts(trainer, pl_module)
             draw = partial(split_panel, split_parts(data, self.indices), f"{data.root.name}: {self.indices.summary()}")
             self._paint("data", "split", draw)
-            if module.augment:
+            if module.augment or module.mixing:
                 self._paint("data", "augmentation", _augmentation(data, module, self.indices))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -142,7 +142,8 @@ def _augmentation(data: TrainData, module: SegmentationModule, indices: SplitInd
     with torch.no_grad():
         pictures = [(module.input(codes), y)]
         for draw in range(1, DRAWS):
-            pictures.append(module.augmented(codes, y, draw))
+            mixed = module.step_input(codes, y, draw)
+            pictures.append((mixed.x, mixed.y))
     pictures = [(module.input.shown(x), labels) for x, labels in pictures]
     x, labels = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*pictures, strict=True))
     title = "augmentation: each row a training patch with its labels, and draws of it"

@@ -50,6 +50,8 @@ def test_defaults_are_those_of_the_reference_systems():
         "augment": True,
         "augmentations": None,
         "augment_config": None,
+        "mixup": 0.0,
+        "cutmix": 0.0,
         "learning_rate": 1e-3,
         "gamma": 0.9,
         "focal_loss_alpha": None,
