@@ -1,11 +1,12 @@
 """Which runs there are: the artifact directory walked, one row per run.json, whatever state it is in."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from darts_train.artifacts.baselines import BaselineRecord, matching_baseline, read_baselines
 from darts_train.artifacts.run_record import RECORD_FILE, RunRecord, is_abandoned, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError
@@ -20,7 +21,10 @@ Kind = Literal["run", "cv", "tune"]
 
 @dataclass(frozen=True)
 class RunEntry:
-    """A run in a listing. What an unreadable record does not tell is None; `iou` is that of the best checkpoint."""
+    """A run in a listing. What an unreadable record does not tell is None; `iou` is that of the best checkpoint.
+
+    `baseline_iou`: of the best pixel baseline of the same set, split, fold and bands; None where there is none.
+    """
 
     name: str
     id: str
@@ -31,6 +35,7 @@ class RunEntry:
     iou: float | None
     duration: float | None
     directory: Path
+    baseline_iou: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,16 @@ class RunListing:
     rows: tuple[RunEntry, ...]
 
     def summary(self) -> str:
-        """A table of at most 80 columns."""
+        """A table of at most 80 columns; the one of baselines is there only where a run has one."""
         if not self.rows:
             return f"no runs in {self.artifact_dir}"
-        head = f"{'name':{NAME_WIDTH}} {'id':8} {'kind':4} {'status':11} {'fold':>4} {'seed':>4} {'IoU':>5} {'time':>4}"
-        return "\n".join([head, *(_line(row) for row in self.rows), f"{len(self.rows)} runs in {self.artifact_dir}"])
+        compared = any(row.baseline_iou is not None for row in self.rows)
+        width = NAME_WIDTH - 6 * compared
+        head = f"{'name':{width}} {'id':8} {'kind':4} {'status':11} {'fold':>4} {'seed':>4} {'IoU':>5} "
+        head += f"{'base':>5} {'time':>4}" if compared else f"{'time':>4}"
+        said = f"{len(self.rows)} runs in {self.artifact_dir}"
+        said += "; base: IoU of the pixel baseline on the same patches" if compared else ""
+        return "\n".join([head, *(_line(row, width, compared) for row in self.rows), said])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; NaN becomes None, paths text."""
@@ -60,7 +70,8 @@ def list_runs(artifacts: Artifacts) -> RunListing:
     Raises UserError where the directory is missing.
     """
     root = require_directory(artifacts.artifact_dir, "--artifact-dir")
-    return RunListing(root, tuple(_entry(root, directory) for directory in _run_directories(root, 0)))
+    baselines = read_baselines(root)
+    return RunListing(root, tuple(_entry(root, directory, baselines) for directory in _run_directories(root, 0)))
 
 
 def _run_directories(directory: Path, depth: int) -> Iterator[Path]:
@@ -75,7 +86,7 @@ def _run_directories(directory: Path, depth: int) -> Iterator[Path]:
             yield from _run_directories(child, depth + 1)
 
 
-def _entry(root: Path, directory: Path) -> RunEntry:
+def _entry(root: Path, directory: Path, baselines: Sequence[BaselineRecord]) -> RunEntry:
     try:
         record = read_record(directory)
     except UserError:
@@ -86,9 +97,11 @@ def _entry(root: Path, directory: Path) -> RunEntry:
         return RunEntry(name, run_id, kind, "unreadable", None, None, None, None, directory)
     iou = record.best_metrics.get(MONITOR)
     status = "stopped" if is_abandoned(directory, record) else record.status
+    baseline = matching_baseline(baselines, record)
     return RunEntry(
-        record.run_name, record.run_id, kind, status, record.fold, record.seed, iou, record.duration, directory
-    )
+        record.run_name, record.run_id, kind, status, record.fold, record.seed, iou, record.duration, directory,
+        baseline.iou("val") if baseline else None,
+    )  # fmt: skip
 
 
 def _kind(root: Path, directory: Path, record: RunRecord | None) -> Kind:
@@ -99,12 +112,13 @@ def _kind(root: Path, directory: Path, record: RunRecord | None) -> Kind:
     return {"_runs": "run", "_cross_validations": "cv"}.get(top, "tune")  # type: ignore[return-value]
 
 
-def _line(row: RunEntry) -> str:
-    name = row.name if len(row.name) <= NAME_WIDTH else f"…{row.name[1 - NAME_WIDTH :]}"
+def _line(row: RunEntry, width: int, compared: bool) -> str:
+    name = row.name if len(row.name) <= width else f"…{row.name[1 - width :]}"
     fold, seed = ("-" if value is None else str(value) for value in (row.fold, row.seed))
-    iou = "-" if row.iou is None else f"{row.iou:.3f}"
+    scores = (row.iou, row.baseline_iou) if compared else (row.iou,)
+    ious = " ".join(f"{'-' if score is None else f'{score:.3f}':>5.5}" for score in scores)
     return (
-        f"{name:{NAME_WIDTH}} {row.id:8.8} {row.kind:4} {row.status:11} {fold:>4.4} {seed:>4.4} {iou:>5.5} "
+        f"{name:{width}} {row.id:8.8} {row.kind:4} {row.status:11} {fold:>4.4} {seed:>4.4} {ious} "
         f"{_duration(row.duration):>4}"
     )
 

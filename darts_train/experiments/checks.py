@@ -80,6 +80,7 @@ def _warn_of_leakage(settings: Settings) -> None:
 
 def _check_names(settings: Settings, space: SearchSpace) -> None:
     from darts_train.models.factory import check_names
+    from darts_train.training.augmentation_text import parse_steps
     from darts_train.training.losses_terms import parse_terms
 
     choices, own = space.choices(), settings.hyperparameters
@@ -88,3 +89,6 @@ def _check_names(settings: Settings, space: SearchSpace) -> None:
             check_names(arch, encoder)
     for loss in choices.get("loss", ()):
         parse_terms(loss)
+    for steps in (*choices.get("augment", ()), *choices.get("augmentations", ())):
+        if isinstance(steps, tuple):
+            parse_steps(steps)

@@ -4,6 +4,7 @@ Called again under the same name it goes on: each run finds its own directory, i
 finished, and is resumed where it did not. cv.json keeps the settings, so that two of them never meet in one score.
 """
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from darts_train.artifacts import names, tree
+from darts_train.artifacts.baselines import Beside
 from darts_train.artifacts.run_infos import RunRow, run_infos, write_run_infos
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
 from darts_train.experiments.alone import alone_in
+from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
 from darts_train.experiments.settings import Settings, require_same
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
+from darts_train.training.tracking_check import check_tracking
 
 if TYPE_CHECKING:
     from darts_train.experiments.run import RunResult
@@ -58,7 +62,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class CrossValidationResult:
-    """A cross-validation. `score` is NaN where it is not complete: a run failed."""
+    """A cross-validation. `score` is NaN where it is not complete: a run failed. `beside`: pixel baselines, if any."""
 
     name: str
     directory: Path
@@ -66,6 +70,7 @@ class CrossValidationResult:
     score_is_unstable: bool
     complete: bool
     infos: pd.DataFrame
+    beside: Beside | None = None
 
     def summary(self) -> str:
         """A few plain lines."""
@@ -79,6 +84,7 @@ class CrossValidationResult:
                 f"incomplete: {len(failed)} runs failed, so there is no score; call it again to try those again"
             )
             lines += [f"  {row.run_name}: {row.error}" for row in failed.itertuples()]
+        lines += [self.beside.summary()] if self.beside else []
         return "\n".join([*lines, f"in {self.directory}"])
 
 
@@ -103,11 +109,12 @@ def cross_validation_smp(
     """Train one configuration on every fold with every seed, and score it.
 
     A run that fails is a row with its error; the others still run, and the result is incomplete, with a score
-    of NaN. Raises UserError, before anything is trained, for settings that cannot work and for a name that
-    was used with other settings.
+    of NaN. Raises UserError, before anything is trained, for settings that cannot work, for trackers that cannot,
+    and for a name that was used with other settings.
     """
     from darts_train.experiments.checks import check_settings, open_train_data
 
+    check_tracking(tracking)
     settings = Settings(data, split, hyperparameters, training)
     parent = require_writable(artifacts.artifact_dir, "--artifact-dir") / tree.CROSS_VALIDATIONS
     folds = fold_count(repeats, split)
@@ -125,7 +132,8 @@ def cross_validation_smp(
         rule=rule,
         data_hash=train_data.data_hash,
     )
-    return cross_validate(plan, device, tracking, execute=execute)
+    result = cross_validate(plan, device, tracking, execute=execute)
+    return dataclasses.replace(result, beside=beside_cross_validation(artifacts.artifact_dir, plan.name))
 
 
 def fold_count(repeats: Repeats, split: Split) -> int:

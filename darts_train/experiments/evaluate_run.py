@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from darts_train.artifacts.baselines import BaselineRecord, find_baseline
+from darts_train.artifacts.baselines import BaselineRecord, matching_baseline, read_baselines
 from darts_train.artifacts.run_record import RunRecord, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError, listing, nearest
@@ -51,7 +51,8 @@ from darts_train.training.evaluate import Evaluation, evaluate
 from darts_train.training.losses_build import recorded_loss
 from darts_train.training.losses_common import Loss
 from darts_train.training.patches import Indices
-from darts_train.training.trackers import check_tracking, make_services, read_settings
+from darts_train.training.trackers import make_services, read_settings
+from darts_train.training.tracking_check import check_tracking
 
 FEW = 10  # scenes, below which an interval of theirs says too little
 RESULT_FILE = "test_metrics.json"
@@ -254,14 +255,14 @@ def _baseline(record: RunRecord | None, data: TrainData, rows: Indices, artifact
     """The best pixel baseline that learned from the run's own training patches and was tested on these."""
     if record is None or record.split_hash is None or record.data_hash != data.data_hash:
         return None
-    return find_baseline(artifact_dir, record.data_hash, record.split_hash, hash_json(rows.tolist()))
+    return matching_baseline(read_baselines(artifact_dir), record, "test", hash_json(rows.tolist()))
 
 
 def _brief(baseline: BaselineRecord | None) -> dict[str, Any] | None:
     if baseline is None:
         return None
     named = {"run_name": baseline.run_name, "run_id": baseline.run_id, "pixel_model": baseline.pixel_model}
-    return named | {"test/JaccardIndex": baseline.test_iou}
+    return named | {"test/JaccardIndex": baseline.iou("test")}
 
 
 def _report(result: TestResult, found: Evaluation, data: TrainData, split_hash: str) -> dict[str, Any]:

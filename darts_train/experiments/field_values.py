@@ -11,6 +11,7 @@ from typing import Any
 from darts_train.base.errors import UserError, nearest
 from darts_train.experiments.settings import GROUPS, accepted_types, field_types
 
+AUGMENT = "augment"  # a truth value, or the list of `augmentations`, as in a configuration file
 FIXED = frozenset({"train_data_dir"})  # no search goes over train data directories: their scores do not compare
 
 
@@ -26,6 +27,8 @@ def field_name(name: str, where: str) -> str:
 def field_value(name: str, value: Any) -> Any:
     """`value` as field `name` takes it, its limits checked. Raises UserError saying what is expected."""
     group, annotation = field_types()[name]
+    if name == AUGMENT and isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value) or False
     for kind in sorted(accepted_types(annotation), key=_strictness):
         accepted, result = _convert(value, kind)
         if accepted:
@@ -46,7 +49,8 @@ def takes_fractions(name: str) -> bool:
 
 def takes_lists(name: str) -> bool:
     """Whether a value of a field can be a list."""
-    return any(typing.get_origin(kind) is tuple for kind in accepted_types(field_types()[name][1]))
+    types = accepted_types(field_types()[name][1])
+    return name == AUGMENT or any(typing.get_origin(kind) is tuple for kind in types)
 
 
 def describe(name: str) -> str:
@@ -58,7 +62,7 @@ def describe(name: str) -> str:
             parts.append("one of " + ", ".join(map(str, typing.get_args(kind))))
         else:
             parts.append("a list" if typing.get_origin(kind) is tuple else words.get(kind, "text"))
-    return " or ".join(parts)
+    return " or ".join(parts + ["a list of augmentations"] * (name == AUGMENT))
 
 
 def _strictness(kind: Any) -> int:

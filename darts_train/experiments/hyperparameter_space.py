@@ -5,6 +5,7 @@ model_encoder = ["resnet18", "resnet50"]           # a list: one of them
 gamma = 0.997                                      # a value: always this
 focal_loss_gamma = { low = 0.0, high = 2.0 }       # a range: whole numbers where both ends are
 learning_rate = { distribution = "loguniform", low = 1e-5, high = 1e-3 }
+augment = [true, ["D4", "Blur"]]                   # as in a configuration file; ["D4", "Blur"] alone is always this
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from darts_train.base.errors import UserError, nearest
-from darts_train.experiments.field_values import field_name
+from darts_train.experiments.field_values import AUGMENT, field_name
 from darts_train.experiments.parameters import (
     Choice,
     Constant,
@@ -56,13 +57,15 @@ def parse_hyperparameters(table: Mapping[str, Any], source: str) -> SearchSpace:
         if name in parameters:
             raise UserError(f"{source}: {TABLE}: {name} comes twice, with and without hyphens.")
         try:
-            parameters[name] = checked(name, _parameter(spec))
+            parameters[name] = checked(name, _parameter(name, spec))
         except UserError as error:
             raise UserError(f"{source}: {TABLE}.{key}: {error}") from None
     return SearchSpace(parameters)
 
 
-def _parameter(spec: Any) -> Parameter:
+def _parameter(name: str, spec: Any) -> Parameter:
+    if name == AUGMENT and isinstance(spec, list) and all(isinstance(item, str) for item in spec):
+        return Constant(tuple(spec))
     if isinstance(spec, list):
         return _choice(spec)
     if not isinstance(spec, dict):

@@ -24,6 +24,7 @@ def retrain_and_test(
     Called again with the same settings it goes on, or takes what is finished; with others (a longer search found a
     better configuration) it is another run beside the first. Raises UserError where training fails.
     """
+    from darts_train.experiments.beside_baseline import with_baseline
     from darts_train.experiments.run import execute_run, test_smp
     from darts_train.training.module import TrainingError
 
@@ -41,9 +42,8 @@ def retrain_and_test(
         num_workers=whole.training.num_workers,
     )
     where = Artifacts(artifact_dir=artifact_dir)
-    return run, test_smp(
-        test=test, data=whole.data, split=whole.split, artifacts=where, device=device, tracking=tracking
-    )
+    tested = test_smp(test=test, data=whole.data, split=whole.split, artifacts=where, device=device, tracking=tracking)
+    return with_baseline(run, artifact_dir), tested
 
 
 def _place(tune_name: str, artifact_dir: Path, settings: Settings, device: Device) -> tree.RunPlace:

@@ -22,6 +22,7 @@ from darts_train.base.log import logger
 from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.sample_weights import sample_weights
 from darts_train.experiments.augmentation_file import with_read_augmentations
+from darts_train.experiments.beside_baseline import with_baseline
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
@@ -37,7 +38,7 @@ from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
 from darts_train.training.losses_build import check_length
 from darts_train.training.module import TrainingError
-from darts_train.training.trackers import check_tracking
+from darts_train.training.tracking_check import check_tracking
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
 
@@ -112,12 +113,13 @@ def train_smp(
     _log.info("run %s-%s: %s", place.run_name, place.run_id, prepared.indices.summary())
     warn_split_leakage(prepared.data.metadata, prepared.indices, split, prepared.data.config.patch_size)
     try:
-        return execute_run(
+        result = execute_run(
             place, data, split, hyperparameters, training, device, tracking, run.fold, run.random_seed,
             continue_from=run.continue_from_checkpoint, weights_from=run.weights_from_checkpoint,
         )  # fmt: skip
     except TrainingError as error:
         raise UserError(f"run {place.run_name}-{place.run_id} failed: {error}") from error
+    return with_baseline(result, artifacts.artifact_dir)
 
 
 def find_place(artifact_dir: Path, run_name: str | None, fingerprint: str) -> RunPlace:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from darts_train.artifacts.baselines import BaselineRecord
 from darts_train.artifacts.run_record import RunRecord, read_record, write_record
 from darts_train.artifacts.tree import RunPlace
 from darts_train.base.errors import UserError
@@ -33,7 +34,8 @@ _log = logger("experiments")
 class RunResult:
     """What a run gave. `metrics` are those of the best checkpoint (by val/JaccardIndex), `duration` is in seconds.
 
-    `resumed`: an earlier process had done a part of the work, or all of it.
+    `resumed`: an earlier process had done a part of the work, or all of it. `baseline`: the best pixel baseline of the
+    same set, split, fold and bands; None where there is none, and for runs of a cross-validation, which has its own.
     """
 
     run_name: str
@@ -45,14 +47,19 @@ class RunResult:
     last_metrics: dict[str, float]
     duration: float
     resumed: bool
+    baseline: BaselineRecord | None = None
 
     def summary(self) -> str:
         """A few lines for the terminal."""
         shown = [f"{name} {self.metrics[name]:.4f}" for name in SHOWN if name in self.metrics]
-        return (
-            f"run {self.run_name}-{self.run_id} {self.status} in {self.duration:.0f} s\n"
-            f"best checkpoint: {self.best_checkpoint}\n{', '.join(shown)}"
-        )
+        lines = [
+            f"run {self.run_name}-{self.run_id} {self.status} in {self.duration:.0f} s",
+            f"best checkpoint: {self.best_checkpoint}",
+            ", ".join(shown),
+        ]
+        if self.baseline and MONITOR in self.metrics:
+            lines.append(self.baseline.beside(self.metrics[MONITOR], "val"))
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,7 @@ class Settings:
 
     def replace(self, values: Mapping[str, Any]) -> "Settings":
         """These settings with some fields, named as the options are, changed. Raises UserError beyond limits."""
+        values = _with_augmentations(values)
         groups = {}
         for group, kind in GROUPS.items():
             names = {field.name for field in dataclasses.fields(kind)} & set(values)
@@ -51,6 +52,15 @@ class Settings:
         """All that decides a run's result but the data themselves, as plain values."""
         fields = {name: getattr(getattr(self, group), name) for name, (group, _) in field_types().items()}
         return {name: plain(value) for name, value in fields.items() if name not in WITHOUT_EFFECT}
+
+
+def _with_augmentations(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A list under `augment` says which augmentations, in place of whatever else said so."""
+    if not isinstance(values.get("augment"), tuple):
+        return values
+    if {"augmentations", "augment_config"} & set(values):
+        raise UserError("a list of augment says which augmentations; leave out augmentations and augment_config.")
+    return {**values, "augment": True, "augmentations": values["augment"], "augment_config": None}
 
 
 @cache

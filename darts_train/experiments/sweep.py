@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darts_train.artifacts.baselines import Beside
 from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.log import logger
+from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.lease import LEASE_SECONDS
@@ -34,6 +36,7 @@ from darts_train.experiments.study import StoredSearch, best_trial, failed_trial
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.searching import Repeats, Scoring, Sweep
+from darts_train.training.tracking_check import check_tracking
 
 COMMAND = "optuna-sweep-smp"
 OTHER_DEFAULTS = ("early_stopping_patience", "scoring_metric")  # the command has its own
@@ -45,7 +48,8 @@ class SweepResult:
     """A sweep as a runner leaves it. The best fields are None where no trial is complete and stable.
 
     `trials` have been begun by anyone, and `trials_failed` of them ended without a score; `trials_run` were ended by
-    this runner. `storage_url` and `join_command` are without a password.
+    this runner. `storage_url` and `join_command` are without a password. `beside`: the runs of the best trial, where
+    they lie here, beside pixel baselines, if there are any.
     """
 
     sweep_id: str
@@ -58,6 +62,7 @@ class SweepResult:
     best_parameters: dict[str, Any] | None
     best_cv: str | None
     join_command: str
+    beside: Beside | None = None
 
     @property
     def failed(self) -> bool:
@@ -71,6 +76,7 @@ class SweepResult:
         if self.best_score is not None:
             lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
             lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
+            lines += [self.beside.summary()] if self.beside else []
         elif self.trials_run:
             lines.append("no trial is complete and stable yet")
         lines += [f"database: {self.storage_url}", f"in {self.directory}", "another runner joins with:"]
@@ -101,6 +107,8 @@ def optuna_sweep_smp(
     """
     if sweep.sweep_id is not None and sweep.device is None:
         raise UserError(f"--sweep-id {sweep.sweep_id} goes on with that sweep, which needs a --device, such as auto.")
+    if sweep.device is not None:  # else nothing runs here
+        check_tracking(tracking)
     config = read_wandb_sweep(sweep.sweep_config) if sweep.sweep_config is not None else None
     stored = None if sweep.sweep_id is None else _existing(sweep, artifacts.artifact_dir, config)
     name = sweep.sweep_id or _new_id(sweep, artifacts.artifact_dir, config)
@@ -135,6 +143,7 @@ def _result(runner: Runner, done: int, join_command: str) -> SweepResult:
         best_parameters=best.parameters if best else None,
         best_cv=best.cv_name if best else None,
         join_command=join_command,
+        beside=beside_cross_validation(search.artifact_dir, best.cv_name if best else None, search.name),
     )
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from darts_train.artifacts.baselines import Beside
 from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
+from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
@@ -23,6 +25,7 @@ from darts_train.experiments.settings import Settings
 from darts_train.experiments.study import best_trial, failed_trials
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.searching import Repeats, Scoring, Tune
+from darts_train.training.tracking_check import check_tracking
 
 if TYPE_CHECKING:
     from darts_train.experiments.run import RunResult, TestResult
@@ -34,7 +37,8 @@ _log = logger("experiments")
 class TuneResult:
     """A tune. The best fields are None where no configuration is complete and stable.
 
-    `trials` configurations were tried, of which `trials_failed` have no score.
+    `trials` configurations were tried, of which `trials_failed` have no score. `beside`: the runs of the best one
+    beside pixel baselines, if there are any.
     """
 
     name: str
@@ -47,6 +51,7 @@ class TuneResult:
     table: Path
     retrain: "RunResult | None" = None
     test: "TestResult | None" = None
+    beside: Beside | None = None
 
     @property
     def failed(self) -> bool:
@@ -62,6 +67,7 @@ class TuneResult:
         else:
             lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
             lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
+            lines += [self.beside.summary()] if self.beside else []
         lines.append(f"all runs: {self.table}")
         lines += [part.summary() for part in (self.retrain, self.test) if part is not None]
         return "\n".join(lines)
@@ -87,6 +93,7 @@ def tune_smp(
     Configurations that failed, or are unstable, are never the best. Raises UserError, before anything is trained, for
     what cannot work and for a name that was used with other settings.
     """
+    check_tracking(tracking)
     if tune.hpconfig is None:
         raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
     space = read_hyperparameters(tune.hpconfig)
@@ -122,6 +129,7 @@ def tune_smp(
         table=table,
         retrain=retrain,
         test=test,
+        beside=beside_cross_validation(artifacts.artifact_dir, best.cv_name if best else None, name),
     )
 
 

@@ -35,6 +35,7 @@ def report(work: Work) -> Outcome:
         task=work.task,
         score=score,
         test=state.result("test")["metrics"],
+        baseline=state.result("test").get("baseline"),
         patches=len(make_split(TrainData.open(work.data.train_data_dir).metadata, split(None)).train),
         trials=pd.read_parquet(work.directory / best["table"]),
         best=(best["best_cv"], best["parameters"]),

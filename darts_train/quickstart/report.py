@@ -33,6 +33,7 @@ class Findings:
         task: classes.
         score: the map against the truth.
         test: `test/…` metrics over patches.
+        baseline: test IoU of a pixel baseline that was made in the same directory; None without one.
         patches: patches that trained.
         trials: the search's table, one row per run.
         best: name of the best cross-validation, and its settings.
@@ -56,6 +57,7 @@ class Findings:
     truth: NDArray[np.uint8]
     found: NDArray[np.uint8]
     commands: Sequence[str]
+    baseline: float | None = None
 
 
 def page(findings: Findings) -> Page:
@@ -79,11 +81,12 @@ def _headlines(findings: Findings) -> list[Headline]:
         f"{findings.score.mean:.3f}",
         "held-out scene, all pixels",
     )
-    compared = (
-        Headline("Baseline", f"{BASELINE:.3f}", "boosted trees on single pixels")
-        if binary
-        else Headline("IoU of cloud", _figure(findings.score.per_class.get("cloud", math.nan)), "held-out scene")
-    )
+    if findings.baseline is not None:
+        compared = Headline("Baseline", f"{findings.baseline:.3f}", "pixel baseline of yours, held-out patches")
+    elif binary:
+        compared = Headline("Baseline", f"{BASELINE:.3f}", "boosted trees on single pixels")
+    else:
+        compared = Headline("IoU of cloud", _figure(findings.score.per_class.get("cloud", math.nan)), "held-out scene")
     recall, precision = findings.test.get("test/Recall", math.nan), findings.test.get("test/Precision", math.nan)
     quality = Headline("Precision, recall", f"{precision:.2f}, {recall:.2f}", "held-out patches")
     seconds = sum(s for _, s in findings.steps)

@@ -151,7 +151,8 @@ def test(work: Work) -> Outcome:
     )
     metrics = {name: value for name, value in result.metrics.items() if value == value}  # NaN is no JSON
     said = f"IoU {result.metrics['test/JaccardIndex']:.3f} on {result.patches} patches of {HELD_OUT}"
-    return Outcome(said, (work.relative(result.path),), {"metrics": metrics})
+    baseline = result.baseline.iou("test") if result.baseline else None
+    return Outcome(said, (work.relative(result.path),), {"metrics": metrics, "baseline": baseline})
 
 
 def convert(work: Work) -> Outcome:

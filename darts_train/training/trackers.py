@@ -9,7 +9,6 @@ from lightning.pytorch.loggers.logger import Logger
 
 from darts_train.base.files import write_text
 from darts_train.base.log import logger
-from darts_train.base.optional import require
 from darts_train.metrics.state import metric_names
 from darts_train.options.learning import Tracking
 from darts_train.training.health import HEALTH, STEP_RATE
@@ -132,14 +131,6 @@ class WandbTracker(ServiceTracker):
         run = wandb.init(**self._options)  # type: ignore[arg-type]
         run.define_metric("*", step_metric="trainer/global_step")
         return run
-
-
-def check_tracking(tracking: Tracking) -> None:
-    """Raise UserError, with the line that installs it, where a package is missing that tracking was asked to use."""
-    if tracking.mlflow_uri:
-        require("mlflow", "mlflow", "--mlflow-uri")
-    if tracking.tensorboard:
-        require("tensorboard", "tensorboard", "--tensorboard")
 
 
 def make_services(

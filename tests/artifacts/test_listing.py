@@ -11,6 +11,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.locks import exclusive_lock
 from darts_train.options.learning import Artifacts
 
+from .test_baselines import written
 from .test_run_record import make_record
 
 
@@ -70,6 +71,22 @@ def test_the_table_fits_a_terminal(tree):
     assert "0.750" in text
     assert "cv100-run-f4s9999" in text
     assert lines[-1].startswith("7 runs")
+
+
+def test_a_baseline_stands_beside_the_runs_of_its_split(tree):
+    assert " base " not in list_runs(Artifacts(artifact_dir=tree)).summary()
+    split = {"data_hash": "d", "split_hash": "s", "metrics": {"val/JaccardIndex": 0.625}}
+    written(tree, "cccccccc", None, **split)
+    for name, split_hash in (("same", "s"), ("other", "o")):
+        record = make_record(run_name=name, split_hash=split_hash, best_metrics={"val/JaccardIndex": 0.75})
+        write_record(tree / "_runs" / f"{name}-abcd1234", record)
+    listing = list_runs(Artifacts(artifact_dir=tree))
+    assert {row.name for row in listing.rows if row.baseline_iou == 0.625} == {"same"}
+    lines = {line.split()[0]: line for line in listing.summary().splitlines()}
+    assert "0.750 0.625" in lines["same"]
+    assert "0.750     -" in lines["other"]
+    assert max(map(len, listing.summary().splitlines()[:-1])) <= 80
+    assert [run["baseline_iou"] for run in listing.to_dict()["runs"] if run["name"] == "same"] == [0.625]
 
 
 def test_the_dictionary_is_strict_json(tree):

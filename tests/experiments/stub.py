@@ -53,6 +53,7 @@ def _train(place, hyperparameters, fold, seed, fingerprint):
     record = RunRecord(
         run_name=place.run_name, run_id=place.run_id, cv_name=place.cv_name, tune_name=place.tune_name,
         status="running", fingerprint=fingerprint, fold=fold, seed=seed, started="now", data_hash="d",
+        split_hash=f"s{fold}",
     )  # fmt: skip
     write_record(place.directory, record)
     journal = place.directory / "epochs.txt"

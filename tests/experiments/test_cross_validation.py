@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -9,11 +10,13 @@ from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
 from darts_train.base.locks import exclusive_lock
 from darts_train.experiments import alone
+from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.cross_validation import AbandonedError, Plan, cross_validate, fold_count
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.options.learning import Split
 from darts_train.options.searching import Repeats
 
+from ..artifacts.test_baselines import written
 from .stub import DEVICE, TRACKING, execute, iou, make_settings
 
 
@@ -187,3 +190,18 @@ def test_folds_that_are_run(n_folds, method, expected):
 def test_more_folds_than_there_are(n_folds, method):
     with pytest.raises(UserError, match="--n-folds"):
         fold_count(Repeats(n_folds=n_folds), Split(fold_method=method))
+
+
+def test_runs_stand_beside_the_baselines_of_their_folds(tmp_path):
+    result = run(make_plan(tmp_path, directory=tmp_path / "_cross_validations" / "c", seeds=(42, 21)))
+    assert beside_cross_validation(tmp_path, "c") is None
+    written(tmp_path, "aaaaaaaa", None, split_hash="s1", metrics={"val/JaccardIndex": 0.5})
+    beside = beside_cross_validation(tmp_path, "c")
+    infos = result.infos
+    assert beside.network == pytest.approx(infos[infos["fold"] == 1]["val/JaccardIndex"].mean())
+    assert (beside.baseline, beside.compared, beside.runs) == (0.5, 2, 4)
+    assert beside.summary() in dataclasses.replace(result, beside=beside).summary()
+    (damaged,) = (tmp_path / "_cross_validations" / "c").glob("c-run-f1s42-*")
+    (damaged / "run.json").write_text("{")
+    assert beside_cross_validation(tmp_path, "c").compared == 1
+    assert beside_cross_validation(tmp_path, None) is None

@@ -14,6 +14,7 @@ from darts_train.base.errors import UserError
 from darts_train.dataset.pixel_table import PixelTable
 from darts_train.dataset.reader import TrainData
 from darts_train.experiments import evaluate_run
+from darts_train.experiments.beside_baseline import with_baseline
 from darts_train.experiments.pixel_baseline import train_pixel_baseline
 from darts_train.experiments.run import test_smp as call_test
 from darts_train.options.baseline import Baseline
@@ -145,7 +146,10 @@ def tried(base, split, monkeypatch):
 
 
 def test_a_tested_network_stands_beside_the_baseline_of_its_split(base, result, monkeypatch):
-    run(base / "set", base / "artifacts" / "_runs" / "run-aaaaaaaa", t={"max_epochs": 1}, split=SPLIT)
+    trained = run(base / "set", base / "artifacts" / "_runs" / "run-aaaaaaaa", t={"max_epochs": 1}, split=SPLIT)
+    validated = f"IoU {result.metrics['val/JaccardIndex']:.4f} on the same patches"
+    assert validated in with_baseline(trained, base / "artifacts").summary()
+    assert "pixel baseline" not in with_baseline(trained, base / "elsewhere").summary()
     found = tried(base, SPLIT, monkeypatch)
     iou = result.metrics["test/JaccardIndex"]
     assert f"pixel baseline base (trees): IoU {iou:.4f} on the same patches" in found.summary()

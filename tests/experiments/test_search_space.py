@@ -160,6 +160,45 @@ def test_whole_ends_make_whole_numbers():
     assert list(space.parameters.values()) == [IntUniform(2, 8), IntUniform(1, 3)]
 
 
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (True, Constant(True)),
+        ([True, False], Choice((True, False))),
+        (["D4", "Rotate:limit=30"], Constant(("D4", "Rotate:limit=30"))),
+        ([], Constant(False)),
+        ([True, [], ["D4"], ["Blur", "D4"]], Choice((True, False, ("D4",), ("Blur", "D4")))),
+        ({"distribution": "choice", "choices": [["D4"], False]}, Choice((("D4",), False))),
+        ({"distribution": "value", "value": ["D4"]}, Constant(("D4",))),
+    ],
+)
+def test_augment_takes_lists_as_a_configuration_file_does(spec, expected):
+    space = parse_hyperparameters({"augment": spec}, "f")
+    assert dict(space.parameters) == {"augment": expected}
+    assert SearchSpace.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_wandbs_augment_takes_lists():
+    spec = {"values": [True, ["D4", "Blur"]]}
+    assert parse_wandb_sweep({"parameters": {"augment": spec}}, "f").space.parameters == {
+        "augment": Choice((True, ("D4", "Blur")))
+    }
+
+
+def test_a_list_of_augment_says_which_and_true_leaves_the_own():
+    own = Settings(Data(train_data_dir="d"), Split(), Hyperparameters(augmentations=("Blur",)), Training())
+
+    def tried(**values):
+        found = own.replace(values).hyperparameters
+        return found.augment, found.augmentations
+
+    assert tried(augment=("D4",)) == (True, ("D4",))
+    assert tried(augment=True) == (True, ("Blur",))
+    assert tried(augment=False) == (False, ("Blur",))
+    with pytest.raises(UserError, match="leave out augmentations"):
+        tried(augment=("D4",), augmentations=("Blur",))
+
+
 def test_hyperparameters_beside_the_configuration(tmp_path):
     toml = '[darts.training]\nmax-epochs = 3\n[hyperparameters]\nlearning-rate = 1e-3\nmodel-arch = ["Unet", "FPN"]\n'
     space = read_hyperparameters(write(tmp_path, "config.toml", toml))
@@ -191,7 +230,10 @@ def test_hyperparameters_beside_the_configuration(tmp_path):
         ({"gamma": {"low": float("nan"), "high": 1.0}}, "finite"),
         ({"gamma": {"low": "a", "high": 1.0}}, "not a number"),
         ({"gamma": True}, "True is not a number"),
-        ({"augment": "yes"}, "augment: 'yes' is not true or false"),
+        ({"augment": "yes"}, "augment: 'yes' is not true or false or a list of augmentations"),
+        ({"augment": ["D4", True]}, "each choice must be a list"),
+        ({"augment": [[], False]}, "twice"),
+        ({"augment": [["D4"], 1]}, "1 is not true or false"),
         ({"gamma": 1.5}, "above the greatest value"),
         ({"gamma": {"low": 0.5, "high": 1.5}}, "above the greatest value"),
         ({"batch_size": 2.5}, "not a whole number"),

@@ -1,6 +1,7 @@
 import logging
 import re
 import shlex
+import sys
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from darts_train.options.searching import Repeats, Scoring, Sweep
 from tests.support.runs import hyperparameters, training
 from tests.support.sets import make_set
 
+from ..artifacts.test_baselines import written
 from .stub import execute
 
 SPACE = """\
@@ -36,7 +38,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def sweep(root, tmp_path):
-    def call(space=SPACE, hp=None, scoring=None, **options):
+    def call(space=SPACE, hp=None, scoring=None, tracking=None, **options):
         path = tmp_path / "s.yaml"
         path.write_text(space)
         options = {"sweep_config": path, "n_trials": 1, **options}
@@ -49,7 +51,7 @@ def sweep(root, tmp_path):
             Repeats(n_folds=1, n_randoms=1),
             Scoring(**{"scoring_metric": None, **(scoring or {})}),
             Artifacts(artifact_dir=tmp_path / "a"),
-            Tracking(),
+            Tracking(**(tracking or {})),
             execute=execute,
         )
 
@@ -171,3 +173,18 @@ def test_a_command_line_is_quoted_and_says_what_is_not_default():
         "darts", "train-smp", "--train-data-dir", "a b", "--bands", "red", "--bands", "nir", "--model-arch", "FPN",
         "--no-augment", "--gamma", "0.9", "--batch-size", "6",
     ]  # fmt: skip
+
+
+def test_a_tracker_that_is_missing_is_named_where_something_runs(sweep, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(UserError, match="--mlflow-uri"):
+        sweep(device="cpu", tracking={"mlflow_uri": "http://here"})
+    assert not (tmp_path / "a").exists()
+    assert "--mlflow-uri" in sweep(tracking={"mlflow_uri": "http://here"}).join_command
+
+
+def test_the_best_trial_stands_beside_a_baseline(sweep, tmp_path):
+    written(tmp_path / "a", "aaaaaaaa", None, split_hash="s0", metrics={"val/JaccardIndex": 0.5})
+    found = sweep(device="cpu")
+    assert found.beside.baseline == 0.5
+    assert "pixel baseline: mean IoU 0.5000" in found.summary()

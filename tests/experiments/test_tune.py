@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from darts_train.options.searching import Repeats, Scoring, Tune
 from tests.support.runs import hyperparameters, training
 from tests.support.sets import make_set
 
+from ..artifacts.test_baselines import written
 from .stub import execute
 
 SPACE = "hyperparameters:\n  learning_rate: {low: 1e-4, high: 1e-2, distribution: loguniform}\n  batch_size: [2, 4]\n"
@@ -28,7 +30,18 @@ def root(tmp_path_factory):
 def tune(root, tmp_path):
     """Tune with runs that are no networks, unless `execute` is None."""
 
-    def call(space=SPACE, hp=None, t=None, data=None, split=None, repeats=None, scoring=None, device="cpu", **options):
+    def call(
+        space=SPACE,
+        hp=None,
+        t=None,
+        data=None,
+        split=None,
+        repeats=None,
+        scoring=None,
+        device="cpu",
+        tracking=None,
+        **options,
+    ):
         path = tmp_path / "hp.yaml"
         path.write_text(space)
         run = options.pop("execute", execute)
@@ -43,7 +56,7 @@ def tune(root, tmp_path):
             Scoring(**(scoring or {})),
             Artifacts(artifact_dir=tmp_path / "a"),
             Device(device=device),
-            Tracking(),
+            Tracking(**(tracking or {})),
             execute=run,
         )
 
@@ -64,6 +77,31 @@ def test_a_tune_finds_the_best_and_writes_its_table(tune, tmp_path):
     assert (tmp_path / "a" / "t" / "sweep.db").is_file()
     infos = pd.read_parquet(tmp_path / "a" / "t" / "t-cv0" / "run_infos.parquet")
     assert set(table.columns) == {*infos.columns, "cv_name", "learning_rate", "batch_size"}
+
+
+def test_the_best_stands_beside_the_baselines_of_its_folds(tune, tmp_path):
+    written(tmp_path / "a", "aaaaaaaa", None, split_hash="other", metrics={"val/JaccardIndex": 0.5})
+    assert tune().beside is None
+    written(tmp_path / "a", "bbbbbbbb", None, split_hash="s1", metrics={"val/JaccardIndex": 0.5})
+    result = tune()
+    iou = pd.read_parquet(result.table).set_index(["cv_name", "fold"])["val/JaccardIndex"][result.best_cv, 1]
+    assert (result.beside.network, result.beside.compared, result.beside.runs) == (pytest.approx(iou), 1, 2)
+    assert result.beside.summary() in result.summary()
+
+
+def test_a_search_over_lists_of_augment(tune):
+    result = tune("hyperparameters:\n  augment: [true, [D4, Blur], []]\n", n_trials="grid")
+    assert set(pd.read_parquet(result.table)["augment"]) == {"true", '["D4", "Blur"]', "false"}
+    assert result.best_parameters["augment"] in (True, ("D4", "Blur"), False)
+    with pytest.raises(UserError, match="nearest: Blur"):
+        tune("hyperparameters:\n  augment: [true, [D4, Blurr]]\n", n_trials="grid", tune_name="u")
+
+
+def test_a_tracker_that_is_missing_is_named_before_anything_is_made(tune, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(UserError, match="--tensorboard"):
+        tune(tracking={"tensorboard": True})
+    assert not (tmp_path / "a").exists()
 
 
 def test_called_again_it_goes_on_and_further(tune, tmp_path):

@@ -11,7 +11,8 @@ from PIL import Image
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Tracking
 from darts_train.training.services import MlflowTracker, SendCheckpoints, ServiceTracker, TensorboardTracker
-from darts_train.training.trackers import WandbTracker, check_tracking, make_services
+from darts_train.training.trackers import WandbTracker, make_services
+from darts_train.training.tracking_check import check_tracking
 
 RUN = {"run_name": "misty-heron", "run_id": "abcd1234", "cv_name": "cv", "tune_name": "none"}
 BOTH = {"wandb_project": "project", "wandb_entity": "team"}
@@ -139,6 +140,37 @@ def test_a_package_that_is_missing_is_named_before_anything_begins(name, given, 
     monkeypatch.setitem(sys.modules, name, module(name))
     check_tracking(Tracking(**given))
     check_tracking(Tracking())
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("http://:5000", "names no host"),
+        ("https:///mlruns", "names no host"),
+        ("http://here:five", "not an address"),
+        ("htp://me:secret@here:5000", "begin with htp:; nearest: http"),
+        ("{file}/runs", "is not a directory"),
+        ("file://{file}", "is not a directory"),
+        ("http://here:5000", None),
+        ("https://me:secret@here/path", None),
+        ("sqlite:///{file}.db", None),
+        ("postgresql+psycopg2://here/runs", None),
+        ("databricks", None),
+        ("{new}", None),
+        ("file://{new}", None),
+    ],
+)
+def test_addresses_that_can_be_none_are_refused(uri, said, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", module("mlflow"))
+    (tmp_path / "file").write_text("")
+    tracking = Tracking(mlflow_uri=uri.format(file=tmp_path / "file", new=tmp_path / "new"))
+    if said is None:
+        check_tracking(tracking)
+        return
+    with pytest.raises(UserError, match=said) as error:
+        check_tracking(tracking)
+    assert str(error.value).startswith("--mlflow-uri")
+    assert "secret" not in str(error.value)
 
 
 def test_only_what_was_asked_for_is_made(tmp_path):
