@@ -127,7 +127,7 @@ def _go_on_or_begin(job: RunJob) -> RunResult:
 
 
 def _train(job: RunJob, record: RunRecord, last: Resumption | None) -> RunResult:
-    """Fit, and keep run.json true whatever happens; a full disk takes no word of it, and the run goes on all the same."""
+    """Fit, and keep run.json true whatever happens. A full disk takes no word of it; the run can go on all the same."""
     keeper = KeepCheckpoints(
         job.checkpoints, job.place.run_id, job.training.save_top_k, job.training.early_stopping_patience
     )

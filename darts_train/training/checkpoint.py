@@ -23,7 +23,8 @@ from darts_train.base.files import atomic_path
 from darts_train.base.log import logger
 from darts_train.metrics.names import MONITOR
 from darts_train.models.tensor_file import DamagedFileError, read_tensor_file, write_tensor_file
-from darts_train.training.module import MID_EPOCH, SegmentationModule
+from darts_train.training.mid_epoch import MID_EPOCH
+from darts_train.training.module import SegmentationModule
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 TOP_K_PATTERN = "epoch=*.ckpt"
