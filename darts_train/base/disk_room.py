@@ -18,12 +18,15 @@ class NoRoomError(UserError):
 def cause_of_full_disk(error: BaseException) -> OSError | None:
     """The OSError that says there is no room, this one or one behind it (torch raises a RuntimeError over it)."""
     seen: list[BaseException] = []
-    behind: BaseException | None = error
-    while behind is not None and behind not in seen:
-        if isinstance(behind, OSError) and behind.errno in _FULL:
-            return behind
-        seen.append(behind)
-        behind = behind.__cause__ or behind.__context__
+    behind: list[BaseException | None] = [error]
+    while behind:
+        one = behind.pop()
+        if one is None or any(one is other for other in seen):
+            continue
+        if isinstance(one, OSError) and one.errno in _FULL:
+            return one
+        seen.append(one)
+        behind += [one.__context__, one.__cause__]  # an error raised again from itself is its own cause
     return None
 
 
