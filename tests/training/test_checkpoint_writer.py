@@ -234,12 +234,16 @@ def limited(call) -> None:
     call()
 
 
+def write_too_much(directory: Path) -> None:
+    try:
+        write(directory, 2, size=9000)
+    except RuntimeError as error:
+        raise error from error  # as `fit` does, which makes an error its own cause
+
+
 def write_told(directory: Path) -> None:
     with pytest.raises(NoRoomError, match=r"checkpoints cannot be written: .*\. Make room"), told_when_full(directory):
-        try:
-            write(directory, 2, size=9000)
-        except RuntimeError as error:
-            raise error from error  # as Lightning's caller does, which makes an error its own cause
+        write_too_much(directory)
 
 
 def test_a_limit_leaves_the_old_checkpoint_and_says_so(directory):
