@@ -26,11 +26,11 @@ def fsync_directory(directory: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, former: Path | None = None) -> Iterator[Path]:
     """Give a temporary path to write; on leaving the block it becomes `path`, or vanishes.
 
     The parent directory is created. On an exception the temporary file is removed and `path`
-    stays as it was.
+    stays as it was. What lay at `path` before is kept as `former`, where that is given.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -38,11 +38,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if former is not None and path.is_file():
+            _keep(path, former)
         os.replace(temporary, path)
         fsync_directory(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _keep(path: Path, former: Path) -> None:
+    """Give a file a second name, so that `path` is there at every moment; without hard links, a copy."""
+    former.unlink(missing_ok=True)
+    try:
+        os.link(path, former)
+    except OSError:
+        shutil.copyfile(path, former)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

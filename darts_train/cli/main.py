@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from darts_train.base.disk_room import cause_of_full_disk, no_room
 from darts_train.base.errors import UserError
 from darts_train.base.log import ROOT
 from darts_train.cli import data, deploy, download, learn, start  # noqa: F401  (they declare their commands)
@@ -43,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        return _failure(error)
+        full = cause_of_full_disk(error)
+        return _say(str(no_room(full.filename or "a file", full)), 2) if full else _failure(error)
 
 
 def _is_help(arguments: list[str]) -> bool:

@@ -95,7 +95,7 @@ class _Findings:
     def look_at(self, index: int) -> None:
         """Read patch `index`; append what is wrong with it."""
         try:
-            x, y = self.data.read(index)
+            x, y = self.data.read(index, checked=False)
         except UserError as error:
             self.damaged += 1
             self.problems.append(str(error))

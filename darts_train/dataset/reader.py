@@ -56,6 +56,7 @@ class TrainData:
         self.band_indices = band_indices
         self.bands: tuple[Band, ...] = tuple(config.bands[i] for i in band_indices)
         self.encoded = not config.older
+        self._labels = np.isin(np.arange(256), [*range(len(config.classes)), config.ignore_index])
         self._open_readers()
 
     @classmethod
@@ -92,8 +93,8 @@ class TrainData:
             return manifest_hash(self.config, list(self.metadata.columns), list(self.metadata["checksum"]))
         return header_hash(self.root)
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read one patch.
+    def read(self, index: int, checked: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Read one patch; where not `checked`, labels and values may be what a network cannot learn from.
 
         Returns:
             x [c, h, w] with the chosen bands: uint16 codes (also where they are stored as uint8), or float32 in [0, 1]
@@ -101,17 +102,19 @@ class TrainData:
 
         Raises:
             IndexError: no such patch; negative numbers are refused too.
-            UserError: the patch is missing or damaged on disk.
+            UserError: the patch is missing or damaged on disk, a label is of no class, or a value infinite.
         """
-        x, y = self.read_many([index])
+        x, y = self.read_many([index], checked)
         return x[0], y[0]
 
-    def read_many(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read_many(self, indices: Sequence[int] | np.ndarray, checked: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Read patches, in the given order: x [k, c, h, w] and y [k, h, w]; k = 0 gives empty arrays. See `read`."""
         x = np.empty((len(indices), len(self.bands), *self.x.shape[2:]), np.uint16 if self.encoded else np.float32)
         y = np.empty((len(indices), *self.y.shape[1:]), np.uint8)
         for place, index in enumerate(indices):
             self._read_into(operator.index(index), x[place], y[place])
+            if checked:
+                self._check(index, x[place], y[place])
         return x, y
 
     def _read_into(self, index: int, x: np.ndarray, y: np.ndarray) -> None:
@@ -124,6 +127,19 @@ class TrainData:
             valid = np.empty(y.shape, self.valid.dtype)
             self._load(self.valid, "valid", index, None, valid)
             x[:, valid == 0] = NODATA
+
+    def _check(self, index: int, x: np.ndarray, y: np.ndarray) -> None:
+        """Refuse labels of no class, which a loss would take for one, and infinities, which it cannot take."""
+        if not self._labels[y].all():
+            wrong, allowed = np.unique(y[~self._labels[y]]), np.flatnonzero(self._labels)
+            raise UserError(
+                f"{self.root / layout.DATA}: patch {index}: y holds {listing(wrong)}; allowed are "
+                f"{listing(allowed, 10)}. Mend y, or the classes in {layout.CONFIG}."
+            )
+        if not self.encoded and np.isinf(x).any():
+            raise UserError(
+                f"{self.root / layout.DATA}: patch {index}: x holds infinite values; no data is NaN in such a set."
+            )
 
     def _open_readers(self) -> None:
         self.valid = open_valid(self.root, self.x)

@@ -1,11 +1,13 @@
 """One run in its directory: begin, go on, or find it finished; and keep run.json true whatever happens."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from darts_train.artifacts.baselines import BaselineRecord
 from darts_train.artifacts.run_record import RunRecord, read_record, write_record
 from darts_train.artifacts.tree import RunPlace
+from darts_train.base.disk_room import told_when_full
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
 from darts_train.base.log import logger
@@ -13,7 +15,7 @@ from darts_train.base.provenance import host, now, package_versions
 from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
-from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, progress, read_checkpoint
+from darts_train.training.checkpoint import BEST, KeepCheckpoints, newest_whole
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
 from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
@@ -26,6 +28,7 @@ from darts_train.training.trackers import FileTracker, make_services
 from darts_train.training.weights import load_weights
 
 CHECKPOINTS, SPLIT_FILE = "checkpoints", "split.parquet"
+Resumption = tuple[Path, tuple[int, int]]  # the checkpoint from which a run goes on, and epochs and steps done there
 SHOWN = (MONITOR, "val/F1Score", "val/Precision", "val/Recall", "val/loss")
 _log = logger("experiments")
 
@@ -87,8 +90,14 @@ class RunJob:
 def go_on_or_begin(job: RunJob) -> RunResult:
     """Return what is finished, go on from last.ckpt, or begin. The caller holds the run's lock.
 
-    Raises UserError where the directory holds a run with another fingerprint, and whatever ends training.
+    Raises UserError where the directory holds a run with another fingerprint, NoRoomError for a full disk, and whatever
+    ends training.
     """
+    with told_when_full(job.place.directory):
+        return _go_on_or_begin(job)
+
+
+def _go_on_or_begin(job: RunJob) -> RunResult:
     earlier = read_record(job.place.directory)
     if earlier and earlier.fingerprint != job.fingerprint:
         raise UserError(
@@ -96,7 +105,7 @@ def go_on_or_begin(job: RunJob) -> RunResult:
         )
     if earlier and earlier.status == "finished":
         return _result(job, earlier, resumed=True)
-    last = _whole_last_checkpoint(job) if earlier else None
+    last = newest_whole(job.checkpoints) if earlier else None
     sweep_leftovers(job.place.directory)
     sweep_leftovers(job.checkpoints)
     if last is None:
@@ -124,24 +133,26 @@ def go_on_or_begin(job: RunJob) -> RunResult:
     return _train(job, record, last)
 
 
-def _train(job: RunJob, record: RunRecord, last: Path | None) -> RunResult:
-    """Fit, and keep run.json true whatever happens."""
+def _train(job: RunJob, record: RunRecord, last: Resumption | None) -> RunResult:
+    """Fit, and keep run.json true whatever happens. A full disk takes no word of it; the run can go on all the same."""
     keeper = KeepCheckpoints(
         job.checkpoints, job.place.run_id, job.training.save_top_k, job.training.early_stopping_patience
     )
     try:
-        _fit(job, keeper, last)
+        with told_when_full(job.place.directory):
+            _fit(job, keeper, last)
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = None if stopped else (str(error).strip().splitlines() or [type(error).__name__])[0]
         status = "interrupted" if stopped else "failed"
-        _close(job, record, keeper, {"status": status, "error": reason})
+        with suppress(OSError):
+            _close(job, record, keeper, {"status": status, "error": reason})
         raise
     return _result(job, _close(job, record, keeper, {"status": "finished"}), resumed=last is not None)
 
 
-def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
-    start = last or job.continue_from
+def _fit(job: RunJob, keeper: KeepCheckpoints, last: Resumption | None) -> None:
+    start, done = last or (job.continue_from, (0, 0))
     replaced = start is not None or job.weights_from is not None
     place, prepared, training = job.place, job.prepared, job.training
     names = {
@@ -173,7 +184,6 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
     )
     if data.weights is not None:
         _log.info("%s", data.weights.words)
-    done = progress(read_checkpoint(last)) if last else (0, 0)
     files = FileTracker(place.directory, prepared.data.config.classes, *done)
     tags = (prepared.data.root.name, *(name for name in (place.cv_name, place.tune_name) if name))
     services = make_services(place.directory, job.tracking, names, tags)
@@ -188,19 +198,6 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start)
     finally:
         painter.close(wait=False)  # a run that came to its end has waited for its pictures
-
-
-def _whole_last_checkpoint(job: RunJob) -> Path | None:
-    """last.ckpt where it can be read. A run's end does not depend on where it is taken up, so a new start is safe."""
-    path = job.checkpoints / LAST
-    if not path.is_file():
-        return None
-    try:
-        read_checkpoint(path)
-    except UserError as error:
-        _log.warning("%s The run starts anew.", error)
-        return None
-    return path
 
 
 def _close(job: RunJob, record: RunRecord, keeper: KeepCheckpoints, changes: dict[str, object]) -> RunRecord:

@@ -27,6 +27,7 @@ from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.checkpoint import progress, read_checkpoint
 from darts_train.training.losses_build import check_learning, plain_recipe
 from darts_train.training.recompute import checked_blocks
+from darts_train.training.weights import read_weights
 
 # Options of Training that change what is learned; the others change how fast, or what is written beside it.
 DECISIVE = ("max_epochs", "check_val_every_n_epoch", "early_stopping_patience", "precision")
@@ -189,7 +190,8 @@ def check_start(
     if continue_from and weights_from:
         raise UserError("--continue-from-checkpoint and --weights-from-checkpoint exclude each other; give one.")
     if weights_from:
-        return require_file(weights_from, "--weights-from-checkpoint")
+        read_weights(require_file(weights_from, "--weights-from-checkpoint"))
+        return weights_from
     if not continue_from:
         return None
     path = require_file(continue_from, "--continue-from-checkpoint")
@@ -201,6 +203,8 @@ def check_start(
             f"--continue-from-checkpoint: {path} was trained with other {other}: {theirs[other]}; "
             "use the same settings, or --weights-from-checkpoint."
         )
+    if not content.get("optimizer_states"):
+        raise UserError(f"--continue-from-checkpoint: {path} holds weights alone; use --weights-from-checkpoint.")
     done, _ = progress(content)
     if done >= training.max_epochs:
         raise UserError(

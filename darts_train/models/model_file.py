@@ -1,12 +1,9 @@
 """Model files: a network's weights and everything needed to use it, read without trusting the file.
 
 A file is `torch.save({"config": …, "statedict": …})`; a Lightning checkpoint says the same in
-`hyper_parameters["config"]` and `state_dict`. Both are read with `weights_only=True`, which builds tensors and plain
-values and nothing else: a file that wants to run code is refused, never unpickled.
+`hyper_parameters["config"]` and `state_dict`. Both are read as `tensor_file.py` reads: nothing is ever unpickled.
 """
 
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +13,13 @@ import torch
 from torch import nn
 
 from darts_train.base.errors import UserError, listing
-from darts_train.base.files import atomic_path, require_file
+from darts_train.base.files import require_file
 from darts_train.models.arguments import NetworkOptions
 from darts_train.models.factory import check_names, create_from_arguments
 from darts_train.models.fit import TILE, Fit, fitted
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_config import ModelConfig, NetworkArguments, make_model_config, read_model_config
+from darts_train.models.tensor_file import read_tensor_file, write_tensor_file
 
 __all__ = ["LoadedModel", "load_lightning_checkpoint", "load_model_file", "make_model_config", "save_model_file"]
 
@@ -77,8 +75,7 @@ class LoadedModel:
 def save_model_file(path: Path, config: Mapping[str, Any], state_dict: Mapping[str, torch.Tensor]) -> None:
     """Write a model file atomically, replacing what was there; tensors go to the CPU first."""
     weights = {name: tensor.detach().to("cpu") for name, tensor in state_dict.items()}
-    with atomic_path(path) as temporary:
-        torch.save({"config": dict(config), "statedict": weights}, temporary)
+    write_tensor_file(path, {"config": dict(config), "statedict": weights})
 
 
 def load_model_file(path: Path) -> LoadedModel:
@@ -105,33 +102,10 @@ def load_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], StateDict]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    require_file(path, "model file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError:
-        raise UserError(f"{path} cannot be read; check its permissions.") from None
-    except Exception as error:  # bytes from outside: whatever the unpickler makes of them
-        if "GLOBAL" in str(error):  # torch names what the pickle wanted to import
-            raise UserError(f"{path} holds objects beyond tensors and plain values; it was not unpickled.") from error
-        raise UserError(f"{path} is cut off or is no model file.") from error
-    if _is_damaged(path):
-        raise UserError(f"{path} is damaged: a checksum in it does not fit its content; take another copy.")
+    content = read_tensor_file(require_file(path, "model file"), "model file")
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a model file: it holds a {type(content).__name__}, not config and statedict.")
     return content
-
-
-def _is_damaged(path: Path) -> bool:
-    """Whether a part of the archive that torch writes fails its CRC-32, which torch itself does not look at."""
-    if not zipfile.is_zipfile(path):  # the form of torch before 1.6 has no checksums
-        return False
-    with zipfile.ZipFile(path) as archive:
-        try:
-            return archive.testzip() is not None
-        except (zipfile.BadZipFile, NotImplementedError, EOFError):
-            return True
 
 
 def _lightning_parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any], StateDict]:

@@ -2,6 +2,7 @@
 
 checkpoints/best.ckpt     the epoch with the highest validation IoU (the earliest of equals)
 checkpoints/last.ckpt     the epoch that ended last, or where SIGTERM came; from here a killed run goes on
+checkpoints/previous.ckpt what last.ckpt was before; from here, where that is damaged
 checkpoints/epoch=…-step=…-val_iou=….ckpt     the `save_top_k` best
 
 All are regular files and all hold the complete state (weights, optimiser, progress), so any of them can be continued.
@@ -15,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path
+from darts_train.base.log import logger
 from darts_train.metrics.names import MONITOR
-from darts_train.training.module import MID_EPOCH, SegmentationModule
+from darts_train.models.tensor_file import DamagedFileError, read_tensor_file, write_tensor_file
+from darts_train.training.mid_epoch import MID_EPOCH
+from darts_train.training.module import SegmentationModule
 
-BEST, LAST = "best.ckpt", "last.ckpt"
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 TOP_K_PATTERN = "epoch=*.ckpt"
+_log = logger("training")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -33,8 +36,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write; after a crash at any moment `path` is the old file or the new one."""
-        with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        write_tensor_file(Path(path), checkpoint, _former(Path(path)))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Read on the CPU, never unpickling objects. Raises UserError for a file that is no checkpoint."""
@@ -44,16 +46,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a Lightning checkpoint, tensors on the CPU.
 
-    Raises UserError where the file is missing, cut off, no checkpoint, or would have to be unpickled.
+    Raises UserError where the file cannot be read, DamagedFileError where it is cut off, changed, no checkpoint, or
+    would have to be unpickled.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such checkpoint.") from None
-    except Exception as error:  # bytes from outside: whatever the unpickler makes of them
-        raise UserError(f"{path} is cut off, or not a checkpoint of a training run.") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise UserError(f"{path} is not a checkpoint of a training run.")
+    content = read_tensor_file(path, "checkpoint")
+    if not isinstance(content, dict) or "state_dict" not in content or not isinstance(content.get("epoch"), int):
+        raise DamagedFileError(f"{path} is not a checkpoint of a training run.")
     return content
 
 
@@ -62,6 +60,32 @@ def progress(content: dict[str, Any]) -> tuple[int, int]:
     if MID_EPOCH in content:
         return int(content["epoch"]), int(content["global_step"])
     return int(content["epoch"]) + 1, 0
+
+
+def newest_whole(directory: Path) -> tuple[Path, tuple[int, int]] | None:
+    """The newest checkpoint from which a run can go on, and its `progress`; None where it has to start anew.
+
+    A damaged last.ckpt is removed, with a warning: kept, it would take the place of the whole one before it.
+    Raises UserError for one that cannot be read, which may be whole.
+    """
+    for name in (LAST, PREVIOUS):
+        path = directory / name
+        if not path.is_file():
+            continue
+        try:
+            done = progress(read_checkpoint(path))
+        except DamagedFileError as error:
+            older = name == LAST and (directory / PREVIOUS).is_file()
+            _log.warning("%s The run %s.", error, f"goes on from {PREVIOUS}" if older else "starts anew")
+            path.unlink()
+            continue
+        return path, done
+    return None
+
+
+def _former(path: Path) -> Path | None:
+    """Where the generation before this file is kept; only that of last.ckpt is, the others can be made again."""
+    return path.with_name(PREVIOUS) if path.name == LAST else None
 
 
 class KeepCheckpoints(Checkpoint):
@@ -169,7 +193,7 @@ class KeepCheckpoints(Checkpoint):
         first, *others = (self.directory / name for name in names)
         save(first)
         for path in others:
-            with atomic_path(path) as temporary:
+            with atomic_path(path, _former(path)) as temporary:
                 shutil.copyfile(first, temporary)
 
     def _remove_forgotten(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from darts_train.base.errors import UserError, nearest
+from darts_train.base.hashes import hash_bytes, hash_json
 from darts_train.base.log import logger
 from darts_train.dataset.cache import PatchSource
 from darts_train.dataset.cache_build import open_cache, require_cache_place
@@ -144,6 +145,13 @@ class TrainDataModule(pl.LightningDataModule):
             ) or self.data
         return self._source
 
+    def recipe(self) -> dict[str, int | str]:
+        """What decides which samples are in which batch of an epoch, plain values; equal where all batches are."""
+        drawn = None if self.weights is None else hash_bytes(self.weights.values.tobytes())
+        rows = hash_bytes(np.asarray(self.indices.train, np.int64).tobytes())
+        order = [self.data.data_hash, rows, self.seed, self.samples_per_epoch, drawn]
+        return {"batch_size": self.batch_size, "order": hash_json(order)}
+
     def train_dataloader(self) -> ThreadedLoader:
         """Shuffled training batches of the trainer's current epoch."""
         part = self.part("train")
@@ -152,7 +160,7 @@ class TrainDataModule(pl.LightningDataModule):
         # A resumed run must begin with the order of its epoch: Lightning's own call comes after the first prefetch.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
-        sampler.skip = resumed["batches"] * self.batch_size if resumed else 0
+        sampler.skip = resumed["samples"] if resumed else 0
         clock = DataClock(self.trainer.strategy.root_device if self.trainer else _CPU)
         return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size, clock=clock)
 

@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+CERTAIN = 200.0  # exp(-200) is 0 in float32, so this logit has no loss and no gradient
+NO_CLASS = -100
+
 
 class FocalLoss:
     """Focal loss of `classes` classes; made once, called with every batch.
@@ -38,20 +41,25 @@ class FocalLoss:
         `logits` is float [n, 1 or classes, h, w] of any precision, `target` integer [n, h, w]. NaN logits of valid
         pixels give NaN; those of ignored pixels do not count.
         """
-        valid = target != self.ignore_index
-        label = torch.where(valid, target, 0).long()
-        cross_entropy = self._cross_entropy(logits.float(), label)
-        # Masked before the power: an ignored pixel must not bring inf or NaN into the gradient.
-        cross_entropy = torch.where(valid, cross_entropy, 0.0)
+        ignored = target == self.ignore_index
+        label = target.long().masked_fill(ignored, NO_CLASS)
+        cross_entropy = self._cross_entropy(logits.float(), label, ignored)
         loss = _focus(cross_entropy, self.gamma) * cross_entropy
         if self.alpha is not None:
             loss = loss * torch.where(label > 0, self.alpha, 1.0 - self.alpha)
-        return loss.sum(), valid.sum()
+        return loss.sum(), (~ignored).sum()
 
-    def _cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
+    def _cross_entropy(self, logits: Tensor, label: Tensor, ignored: Tensor) -> Tensor:
+        """Cross entropy [n, h, w], 0 where ignored.
+
+        Masked before anything is computed: an infinite logit must not bring NaN into the gradient. One mask is enough,
+        since certain background costs nothing, and torch leaves out what is of no class.
+        """
         if self.binary:
-            return F.binary_cross_entropy_with_logits(logits[:, 0], (label > 0).float(), reduction="none")
-        return F.cross_entropy(logits, label, reduction="none")
+            certain = logits[:, 0].masked_fill(ignored, -CERTAIN)
+            return F.binary_cross_entropy_with_logits(certain, (label > 0).float(), reduction="none")
+        finite = logits.masked_fill(ignored[:, None], 0.0)
+        return F.cross_entropy(finite, label, reduction="none", ignore_index=NO_CLASS)
 
 
 def _focus(cross_entropy: Tensor, gamma: float) -> Tensor:

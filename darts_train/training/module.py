@@ -30,6 +30,7 @@ from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.averaging import AveragedWeights, restore_trained
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.losses_build import make_loss
+from darts_train.training.mid_epoch import MID_EPOCH, left, taken_up
 from darts_train.training.mixing import Mixed, Mixing, finished
 from darts_train.training.optimisers import make_optimiser, set_frozen
 from darts_train.training.patches import Batch
@@ -37,7 +38,7 @@ from darts_train.training.schedules import Position, Rate, Schedule, set_rate
 from darts_train.training.seeds import DROPOUT, INIT, mixed_seed
 
 PREFIX = "model."  # of the network's weights in a state dict
-MID_EPOCH, PLATEAU = "darts_train.mid_epoch", "darts_train.plateau"  # in checkpoints
+PLATEAU = "darts_train.plateau"  # in checkpoints
 _log = logger("training")
 
 
@@ -216,8 +217,7 @@ class SegmentationModule(pl.LightningModule):
         if self.schedule.plateau is not None:
             checkpoint[PLATEAU] = self.schedule.plateau.state_dict()
         if self.batches_done is not None:
-            sums = {"loss_sum": float(self._loss_sum), "steps": self._steps}
-            checkpoint[MID_EPOCH] = {"batches": self.batches_done, **sums}
+            checkpoint[MID_EPOCH] = left(self.trainer, self.batches_done, float(self._loss_sum), self._steps)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up what `on_save_checkpoint` added. Outside training the weights are the averaged ones."""
@@ -228,7 +228,7 @@ class SegmentationModule(pl.LightningModule):
         restore_trained(checkpoint)
         if self.schedule.plateau is not None and PLATEAU in checkpoint:
             self.schedule.plateau.load_state_dict(checkpoint[PLATEAU])
-        self.resumed = checkpoint.get(MID_EPOCH)
+        self.resumed = taken_up(self.trainer, checkpoint)
 
     def completes_step(self, batch_idx: int) -> bool:
         """Whether the optimiser steps after this batch, which it does after every batch unless gradients add up."""

@@ -20,7 +20,7 @@ from lightning.pytorch.loggers.logger import Logger
 
 from darts_train.base.log import logger
 from darts_train.options.learning import Tracking
-from darts_train.training.checkpoint import BEST
+from darts_train.training.checkpoint import BEST, PREVIOUS
 
 TENSORBOARD_DIRECTORY = "tensorboard"
 LONGEST = 500  # characters of a parameter's value that every MLflow server takes
@@ -204,7 +204,7 @@ class SendCheckpoints(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Before trackers are closed."""
         pattern = {"best": BEST, "all": "*.ckpt"}.get(self.which)
-        paths = sorted(self.checkpoints.glob(pattern)) if pattern else []
+        paths = sorted(set(self.checkpoints.glob(pattern)) - {self.checkpoints / PREVIOUS}) if pattern else []
         for tracker in self.trackers if paths else ():
             tracker.log_files(paths, [self.which])
 

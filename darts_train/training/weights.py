@@ -16,7 +16,7 @@ def load_weights(module: SegmentationModule, path: Path) -> None:
 
     Raises UserError where the file cannot be read, or a weight is missing, unknown or of another shape.
     """
-    state = _state_dict(path)
+    state = read_weights(path)
     own = module.model.state_dict()
     absent, unknown = own.keys() - state.keys(), state.keys() - own.keys()
     if absent or unknown:
@@ -34,7 +34,8 @@ def load_weights(module: SegmentationModule, path: Path) -> None:
     module.model.load_state_dict(state)
 
 
-def _state_dict(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a network by name, from a run's checkpoint or a model file. Raises UserError for other files."""
     try:
         return load_lightning_checkpoint(path)[1]
     except UserError as not_a_checkpoint:

@@ -271,3 +271,22 @@ def test_sets_that_were_compacted_into_shards_are_read_and_their_loss_is_seen(co
     TrainData.open(copy).read(3)
     with pytest.raises(UserError, match="patch 4 is missing"):
         TrainData.open(copy).read(4)
+
+
+@pytest.mark.parametrize(("which", "ignored"), [("ours", "255"), ("older", "2")])
+def test_labels_of_no_class_are_refused(request, tmp_path, which, ignored):
+    shutil.copytree(request.getfixturevalue(which), tmp_path / "set")
+    y = zarr.open_group(str(tmp_path / "set/data.zarr"), mode="r+")["y"]
+    y[3] = np.where(np.eye(y.shape[1]), 7, y[3])
+    data = TrainData.open(tmp_path / "set")
+    data.read(2)
+    with pytest.raises(UserError, match=f"patch 3: y holds 7; allowed are 0, 1, {ignored}"):
+        data.read(3)
+
+
+def test_infinite_values_are_refused(older, tmp_path):
+    shutil.copytree(older, tmp_path / "set")
+    x = zarr.open_group(str(tmp_path / "set/data.zarr"), mode="r+")["x"]
+    x[3] = np.where(np.eye(x.shape[2]), -np.inf, x[3])
+    with pytest.raises(UserError, match="patch 3: x holds infinite values"):
+        TrainData.open(tmp_path / "set").read(3)

@@ -230,14 +230,18 @@ def test_ctrl_c_leaves_a_run_that_goes_on(root, tmp_path, monkeypatch):
     assert read_record(tmp_path / "cut").error is None
 
 
-def test_a_broken_last_checkpoint_means_a_new_start(root, trained, tmp_path):
+@pytest.mark.parametrize("names", [["last.ckpt"], ["last.ckpt", "previous.ckpt"]])
+def test_a_broken_last_checkpoint_means_the_one_before_or_a_new_start(root, trained, tmp_path, names):
     directory = tmp_path / "run"
     shutil.copytree(trained[0], directory)
     unfinish(directory)
-    (directory / "checkpoints/last.ckpt").write_bytes(b"half")
+    for name in names:
+        (directory / "checkpoints" / name).write_bytes(b"half")
     result = run(root, directory, t={"check_val_every_n_epoch": 2})
-    assert not result.resumed
+    assert result.resumed == (len(names) == 1)
     assert result.metrics == trained[1].metrics
+    ends = [weights_hash(place / "checkpoints/last.ckpt") for place in (directory, trained[0])]
+    assert ends[0] == ends[1]
 
 
 def test_two_processes_do_not_share_a_run(root, tmp_path):
@@ -269,6 +273,17 @@ def test_continuing_another_network_is_refused(root, trained, tmp_path):
     last = trained[0] / "checkpoints/last.ckpt"
     with pytest.raises(UserError, match="other bands"):
         run(root, tmp_path / "more", data={"bands": ("red", "green", "blue")}, continue_from=last, t={"max_epochs": 9})
+    assert not (tmp_path / "more").exists()
+
+
+def test_what_is_no_whole_checkpoint_is_refused_before_anything_is_written(root, trained, tmp_path):
+    content = torch.load(trained[0] / "checkpoints/last.ckpt", weights_only=True)
+    torch.save({key: value for key, value in content.items() if key != "optimizer_states"}, tmp_path / "alone.ckpt")
+    with pytest.raises(UserError, match="holds weights alone; use --weights-from-checkpoint"):
+        run(root, tmp_path / "more", continue_from=tmp_path / "alone.ckpt", t={"max_epochs": 9})
+    (tmp_path / "half.ckpt").write_bytes(b"half")
+    with pytest.raises(UserError, match=r"half\.ckpt is cut off"):
+        run(root, tmp_path / "more", weights_from=tmp_path / "half.ckpt")
     assert not (tmp_path / "more").exists()
 
 

@@ -17,7 +17,8 @@ from darts_train.options.learning import Data, Device, Split
 from darts_train.training.averaging import TRAINED
 from darts_train.training.checkpoint import progress
 from darts_train.training.losses_build import training_pixels
-from darts_train.training.module import MID_EPOCH, PLATEAU, SegmentationModule
+from darts_train.training.mid_epoch import MID_EPOCH
+from darts_train.training.module import PLATEAU, SegmentationModule
 from darts_train.training.termination import EXIT_CODE, Terminated
 from darts_train.training.trackers import read_settings
 from tests.support.runs import hyperparameters, learned_rows, run, training
@@ -128,7 +129,49 @@ def test_what_was_left_in_the_middle_of_an_epoch_says_so(root, tmp_path, monkeyp
         run(root, tmp_path / "cut", h=BATCH, t={"max_epochs": 1})
     content = torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)
     assert content[MID_EPOCH]["batches"] == content["global_step"] == 2
+    assert content[MID_EPOCH]["samples"] == 2 * BATCH["batch_size"]
     assert progress(content) == (0, 2)
+
+
+@pytest.fixture(scope="module")
+def cut(root, tmp_path_factory):
+    """last.ckpt of a run that was stopped after two of the four batches of its first epoch."""
+    directory = tmp_path_factory.mktemp("cut") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        stopped_at(2, patch)
+        with pytest.raises(Terminated):
+            run(root, directory, h=BATCH, t={"max_epochs": 1})
+    return directory / "checkpoints/last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("change", "batches", "warning"),
+    [
+        ({}, [2, 3], ""),
+        ({"batch_size": 4}, [0, 1], "(batch_size 2, now 4); that epoch begins anew"),
+        ({"accumulate_grad_batches": 2}, [0, 1, 2, 3], "(accumulate_grad_batches 1, now 2); that epoch begins anew"),
+    ],
+)
+def test_an_epoch_left_in_its_middle_goes_on_or_begins_anew(
+    root, cut, tmp_path, monkeypatch, caplog, change, batches, warning
+):
+    """It goes on where its batches are the same; otherwise it begins anew, so that no sample is left out."""
+    seen, step = {}, SegmentationModule.training_step
+
+    def watched(self, batch, index):
+        seen[index] = batch["index"].tolist()
+        return step(self, batch, index)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", watched)
+    run(root, tmp_path / "on", h=BATCH | change, t={"max_epochs": 1}, continue_from=cut, run_id="bbbbbbbb")
+    samples = [row for rows in seen.values() for row in rows]
+    assert list(seen) == batches
+    assert len(set(samples)) == len(samples) == (8 if warning else 4)
+    assert warning in caplog.text
+    assert ("begins anew" in caplog.text) == bool(warning)
+    content = torch.load(tmp_path / "on/checkpoints/last.ckpt", weights_only=True)
+    steps = len(batches) // change.get("accumulate_grad_batches", 1)
+    assert (content["epoch"], content["global_step"]) == (0, 2 + steps)
 
 
 def test_the_average_is_what_is_saved_and_its_settings_are_recorded(root, tmp_path):

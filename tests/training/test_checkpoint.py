@@ -8,7 +8,7 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.metrics.names import MONITOR
-from darts_train.training.checkpoint import BEST, LAST, AtomicCheckpointIO, KeepCheckpoints, read_checkpoint
+from darts_train.training.checkpoint import BEST, LAST, PREVIOUS, AtomicCheckpointIO, KeepCheckpoints, read_checkpoint
 
 
 class Epochs:
@@ -41,7 +41,8 @@ def test_best_and_last_are_regular_files(tmp_path):
     epochs = keeper(tmp_path, save_top_k=0)
     for score in (0.1, 0.5, 0.3):
         epochs.end(score)
-    assert files(tmp_path) == {BEST: "epoch 1", LAST: "epoch 2"}
+    assert files(tmp_path) == {BEST: "epoch 1", LAST: "epoch 2", PREVIOUS: "epoch 0"}  # `save` here keeps none
+    assert len({path.stat().st_ino for path in tmp_path.iterdir()}) == 3
     assert not any(path.is_symlink() for path in tmp_path.iterdir())
 
 
@@ -130,12 +131,22 @@ class Bomb:
         return (Path("/tmp/never").touch, ())
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04half", pickle.dumps(Bomb())])
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04half"])
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "x.ckpt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.ckpt is cut off, or not"):
+    with pytest.raises(UserError, match=r"x\.ckpt is cut off or is no checkpoint\.$"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("protocol", [None, 2, 4])
+def test_nothing_is_unpickled(tmp_path, protocol):
+    path = tmp_path / "x.ckpt"
+    content = {"state_dict": {}, "epoch": 0, "hyper_parameters": Bomb()}
+    torch.save(content, path) if protocol is None else path.write_bytes(pickle.dumps(content, protocol))
+    with pytest.raises(UserError, match=r"x\.ckpt holds objects beyond .*; it was not unpickled\.$"):
+        read_checkpoint(path)
+    assert not Path("/tmp/never").exists()
 
 
 def test_a_file_of_other_content_is_refused(tmp_path):
