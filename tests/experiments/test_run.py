@@ -89,8 +89,8 @@ def test_a_run_directory_holds_what_it_should(trained):
         ".lock", "run.json", "split.parquet", "metrics.csv", "hparams.yaml", "checkpoints", "figures",
     }  # fmt: skip
     names = {p.name for p in (directory / "checkpoints").iterdir()}
-    assert {"best.ckpt", "last.ckpt"} < names
-    assert len(names) == 3
+    assert {"best.ckpt", "last.ckpt", "previous.ckpt"} < names
+    assert len(names) == 4
     assert all(p.is_file() and not p.is_symlink() for p in (directory / "checkpoints").iterdir())
     record = read_record(directory)
     assert (record.status, record.best_checkpoint) == ("finished", "checkpoints/best.ckpt")
