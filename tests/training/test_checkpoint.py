@@ -130,6 +130,7 @@ class Bomb:
         return (Path("/tmp/never").touch, ())
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04half", pickle.dumps(Bomb())])
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, content):
     path = tmp_path / "x.ckpt"
