@@ -68,8 +68,8 @@ def test_a_run_its_test_and_its_files_agree(root, tmp_path, changes, fit, image,
     assert (loaded.fit.kind, loaded.fit.size, loaded.side) == (*fit, image)
 
     tested = run_test(
-        RunToTest(run_name="run", run_id="aaaaaaaa"), Data(train_data_dir=root), Split(), Artifacts(artifact_dir=tmp_path),
-        Device(device="cpu"), Tracking(),
+        RunToTest(run_name="run", run_id="aaaaaaaa"), Data(train_data_dir=root), Split(),
+        Artifacts(artifact_dir=tmp_path), Device(device="cpu"), Tracking(),
     )  # fmt: skip
     # validation equals training, and the test part is all, so that both saw the same pixels
     assert tested.metrics["test/JaccardIndex"] == pytest.approx(result.metrics["val/JaccardIndex"], abs=1e-6)
