@@ -3,7 +3,6 @@
 Only leaf keys count, sub-headings are for the reader; `-` and `_` are the same.
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ DEFAULT_NAME = "config.toml"
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; UserError with file and line where it cannot be read."""
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -5,10 +5,12 @@
 
 gets one option for each field of `Data` and `Training`, a `--config-file` whose values are defaults, and logging.
 A command that has a parameter `config_file` is also told which file was read; one that has a parameter `typed`, the
-names of the options that stood on the command line.
+names of the options that stood on the command line. Typer reads that signature when the command is asked for: all
+commands together take it longer than everything else before a help text.
 """
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Callable
@@ -18,7 +20,6 @@ from typing import Any
 import typer
 
 from darts_train.base.errors import UserError
-from darts_train.base.log import logger, setup_logging
 from darts_train.cli.config_file import DEFAULT_NAME, read_options
 from darts_train.cli.help import HELP_WIDTH, GroupedCommand
 from darts_train.cli.registry import COMMANDS, CommandOption, declare
@@ -43,6 +44,8 @@ def command(app: typer.Typer, panel: str, defaults: dict[str, Any] | None = None
         declare(name, groups.values(), defaults or {})
 
         def run(**values: Any) -> None:
+            from darts_train.base.log import setup_logging
+
             common = {key: values.pop(key) for key in _COMMON}
             log_file = setup_logging(name, common["log_dir"], common["verbose"])
             typer_context = values.pop("context")
@@ -55,14 +58,31 @@ def command(app: typer.Typer, panel: str, defaults: dict[str, Any] | None = None
                 arguments["typed"] = frozenset(n for n in values if _is_typed(typer_context, n))
             body(**arguments)
 
-        parameters = [_context(), *_common(), *(_parameter(option) for option in COMMANDS[name])]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
         run.__name__, run.__doc__ = body.__name__, body.__doc__
-        app.command(name, cls=GroupedCommand, rich_help_panel=panel)(run)
+        app.command(name, rich_help_panel=panel)(_entry(name, run))
         return body
 
     return register
+
+
+def _entry(name: str, run: Callable[..., None]) -> Callable[[], None]:
+    """What the list of commands shows; its `whole` makes the command with all its options."""
+
+    def entry() -> None:
+        raise AssertionError(f"{name} was called without its options")
+
+    @functools.cache
+    def whole() -> Any:
+        parameters = [_context(), *_common(), *(_parameter(option) for option in COMMANDS[name])]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        alone.command(name, cls=GroupedCommand)(run)
+        return typer.main.get_command(alone)
+
+    entry.__doc__ = run.__doc__
+    entry.whole = whole  # type: ignore[attr-defined]
+    return entry
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
@@ -141,8 +161,12 @@ def config_values(context: typer.Context, path: Path | None) -> Path | None:
 
 def _warn(context: typer.Context, strict: bool) -> None:
     warnings = context.meta.get("config_warnings", [])
-    if warnings and strict:
+    if not warnings:
+        return
+    if strict:
         raise UserError(warnings[0])
+    from darts_train.base.log import logger
+
     for line in warnings:
         logger("config").warning("%s", line)
 

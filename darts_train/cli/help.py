@@ -37,7 +37,15 @@ class GroupedCommand(TyperCommand):
 
 
 class GroupedCommands(TyperGroup):
-    """The root: commands under the headings of their families, in the order of a day's work."""
+    """The root: commands under the headings of their families, in the order of a day's work.
+
+    What `commands` holds is enough for the list; the options of a command are read when it is asked for.
+    """
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command with all its options, or None where there is none of that name."""
+        entry = self.commands.get(cmd_name)
+        return entry and getattr(entry.callback, "whole")()  # noqa: B009
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Command names by family, in the order in which they were declared."""

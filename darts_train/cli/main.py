@@ -4,7 +4,6 @@
 log file); 130 interrupted.
 """
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import typer
 
 from darts_train.base.disk_room import cause_of_full_disk, no_room
 from darts_train.base.errors import UserError
-from darts_train.base.log import ROOT
 from darts_train.cli import data, deploy, download, learn, start  # noqa: F401  (they declare their commands)
 from darts_train.cli.app import app
 from darts_train.cli.help import GroupedCommands
@@ -53,11 +51,11 @@ def _is_help(arguments: list[str]) -> bool:
 
 
 def _help(name: str) -> str:
-    """What `darts NAME --help` prints, without the 0.3 s in which Typer reads the root options, with pydantic."""
+    """What `darts NAME --help` prints, without the 0.2 s in which Typer reads the root options, with pydantic."""
     group = typer.main.get_command(app)
     assert isinstance(group, GroupedCommands)
     root = typer.Context(group, info_name="darts", **group.context_settings)
-    entry = group.commands[name]
+    entry: typer.core.TyperCommand = group.get_command(root, name)
     return entry.get_help(typer.Context(entry, info_name=name, parent=root, **entry.context_settings))
 
 
@@ -79,6 +77,10 @@ def _say(message: str, code: int) -> int:
 
 def _failure(error: Exception) -> int:
     """One line for the terminal; the traceback goes to the log file, or to stderr where there is none."""
+    import logging
+
+    from darts_train.base.log import ROOT
+
     log = logging.getLogger(ROOT)
     files = [h for h in log.handlers if isinstance(h, logging.FileHandler)]
     for handler in files:

@@ -1,7 +1,6 @@
 """What a command leaves on standard output: a summary for people, JSON for programs."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +23,8 @@ def show(result: Summarised) -> None:
 
 def show_json(value: Any) -> None:
     """Print a dataclass or plain value as JSON; what is not finite becomes null."""
+    import json
+
     plain = value.to_dict() if hasattr(value, "to_dict") else value
     typer.echo(json.dumps(_plain(plain), indent=2))
 

@@ -1,6 +1,7 @@
 """Every option of every command, by name: what the configuration file may say, and how it is read."""
 
 import dataclasses
+import functools
 import typing
 from typing import Any
 
@@ -40,11 +41,12 @@ def declare(command: str, groups: typing.Iterable[type[OptionGroup]], defaults: 
     """Enter a command's options. Two options of one name in a command, or of two types at all, are our mistake."""
     options: dict[str, CommandOption] = {}
     for group in groups:
-        for option in _options_of(group, defaults):
+        for field in _options_of(group):  # type: ignore[arg-type]
+            option = dataclasses.replace(field, default=defaults[field.name]) if field.name in defaults else field
             if option.name in options:
                 raise TypeError(f"{command}: option {option.name} is declared twice")
             known = OPTIONS.setdefault(option.name, option)
-            if dataclasses.replace(known.type, optional=option.type.optional) != option.type:
+            if known is not option and dataclasses.replace(known.type, optional=option.type.optional) != option.type:
                 raise TypeError(f"{command}: option {option.name} has another type in another command")
             options[option.name] = option
     COMMANDS[command] = tuple(options.values())
@@ -55,14 +57,17 @@ def options_for(command: str) -> dict[str, CommandOption]:
     return OPTIONS | {option.name: option for option in COMMANDS.get(command, ())}
 
 
-def _options_of(group: type[OptionGroup], defaults: dict[str, Any]) -> typing.Iterator[CommandOption]:
+@functools.cache
+def _options_of(group: type[OptionGroup]) -> tuple[CommandOption, ...]:
     hints = typing.get_type_hints(group)
-    for field in dataclasses.fields(group):  # type: ignore[arg-type]
-        yield CommandOption(
+    return tuple(
+        CommandOption(
             name=field.name,
             group=group,
             type=option_type(hints[field.name], field.metadata["commas"]),
-            default=defaults.get(field.name, field.default),
+            default=field.default,
             help=field.metadata["help"],
             aliases=field.metadata["aliases"],
         )
+        for field in dataclasses.fields(group)  # type: ignore[arg-type]
+    )

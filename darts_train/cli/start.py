@@ -1,7 +1,6 @@
 """Commands to begin with: quickstart, init-config, env-info."""
 
 from darts_train.base.errors import UserError
-from darts_train.base.files import write_text
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
@@ -26,6 +25,7 @@ def init_config(init_config: InitConfig) -> None:
 
     Every option of the commands that belong to the preset, with its default and what it means.
     """
+    from darts_train.base.files import write_text
     from darts_train.cli.init_config import config_text
 
     if init_config.out.exists() and not init_config.overwrite:

@@ -63,6 +63,13 @@ LEARNING = {
     "h": {"model_encoder": "tu-mobilenetv3_small_050", "batch_size": 2, "augment": False, "gamma": 0.9},
     "t": {"max_epochs": 10, "check_val_every_n_epoch": 5, "save_top_k": 0},
 }
+SHALLOW = {  # a third of the time: what a disc is, its pixels say
+    "h": {
+        "model_arch": "Unet", "model_encoder": "mobilenet_v2",
+        "model_options": ("encoder_depth=2", "decoder_channels=16,8"), "batch_size": 2, "augment": False, "gamma": 0.9,
+    },
+    "t": {"max_epochs": 8, "check_val_every_n_epoch": 4, "save_top_k": 0},
+}  # fmt: skip
 
 
 def test_discs_are_learned(tmp_path):
@@ -72,7 +79,7 @@ def test_discs_are_learned(tmp_path):
 
 def test_several_classes_are_learned(tmp_path):
     make_set(tmp_path / "set", patches=24, size=32, classes=3)
-    result = run(tmp_path / "set", tmp_path / "run", **LEARNING)
+    result = run(tmp_path / "set", tmp_path / "run", **SHALLOW)
     assert result.metrics["val/JaccardIndex"] > 0.6
     assert {"val/JaccardIndex_class1", "val/JaccardIndex_class2"} <= set(result.metrics)
     assert load_model_file(result.best_checkpoint).classes == ("background", "class1", "class2")
@@ -80,7 +87,7 @@ def test_several_classes_are_learned(tmp_path):
 
 def test_a_set_of_older_make_is_learned(tmp_path):
     root = make_old_set(tmp_path / "old", patches=24)
-    assert run(root, tmp_path / "run", **LEARNING).metrics["val/JaccardIndex"] > 0.6
+    assert run(root, tmp_path / "run", **SHALLOW).metrics["val/JaccardIndex"] > 0.6
 
 
 def test_a_run_directory_holds_what_it_should(trained):

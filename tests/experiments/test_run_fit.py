@@ -7,17 +7,19 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.experiments import evaluation_figures
 from darts_train.experiments.evaluate_run import test_smp as run_test
 from darts_train.experiments.run_settings import prepare_run
 from darts_train.export.comparison import fixed_shapes
 from darts_train.export.export import describe, export_model
 from darts_train.inference.models import OnnxBackend, open_model
-from darts_train.models.factory import create_network
 from darts_train.models.model_file import load_model_file, save_model_file
 from darts_train.options.deploying import Export
-from darts_train.options.learning import Artifacts, Data, Device, Split, Test, Tracking
+from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
+from darts_train.options.learning import Test as RunToTest
+from darts_train.training import sample_figures
 from darts_train.training.module import SegmentationModule
-from tests.support.runs import SMALL, hyperparameters, run
+from tests.support.runs import hyperparameters, run
 from tests.support.sets import make_set
 
 SIDE = 24
@@ -28,6 +30,14 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("fit") / "set"
     make_set(root, patches=8, size=SIDE)
     return root
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    """One picture shows what eight show."""
+    monkeypatch.setattr(evaluation_figures, "WORST_PATCHES", 1)
+    monkeypatch.setattr(sample_figures, "POSITIVES", 1)
+    monkeypatch.setattr(sample_figures, "EMPTIES", 1)
 
 
 def prepared(root, **changes):
@@ -58,8 +68,8 @@ def test_a_run_its_test_and_its_files_agree(root, tmp_path, changes, fit, image,
     assert (loaded.fit.kind, loaded.fit.size, loaded.side) == (*fit, image)
 
     tested = run_test(
-        Test(run_name="run", run_id="aaaaaaaa"), Data(train_data_dir=root), Split(), Artifacts(artifact_dir=tmp_path),
-        Device(device="cpu"), Tracking(),
+        RunToTest(run_name="run", run_id="aaaaaaaa"), Data(train_data_dir=root), Split(),
+        Artifacts(artifact_dir=tmp_path), Device(device="cpu"), Tracking(),
     )  # fmt: skip
     # validation equals training, and the test part is all, so that both saw the same pixels
     assert tested.metrics["test/JaccardIndex"] == pytest.approx(result.metrics["val/JaccardIndex"], abs=1e-6)
@@ -97,8 +107,9 @@ class Session:
 
 @pytest.mark.slow
 def test_an_exported_network_is_fitted_alike(root, tmp_path):
-    config = prepared(root, resize_to=64, model_encoder="resnet18").config
-    network = create_network(SMALL["model_arch"], "resnet18", None, 3, 2)  # quicker to export than SMALL's
+    shallow = {"model_encoder": "resnet18", "model_options": ("encoder_depth=3",)}  # quicker to export than SMALL's
+    config = prepared(root, resize_to=64, **shallow).config
+    network = SegmentationModule(config, pretrained=False).model
     save_model_file(tmp_path / "m.ckpt", config, network.state_dict())
     export_model(Export(model=tmp_path / "m.ckpt", out=tmp_path / "m.onnx"))
     codes = np.random.default_rng(0).integers(0, 65535, (2, 3, 48, 48), dtype=np.uint16)

@@ -7,9 +7,11 @@ import pytest
 
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
+from darts_train.experiments import evaluation_figures
 from darts_train.experiments.tune import tune_smp
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.searching import Repeats, Scoring, Tune
+from darts_train.training import sample_figures
 from tests.support.runs import hyperparameters, training
 from tests.support.sets import make_set
 
@@ -175,8 +177,11 @@ def test_a_name_used_with_other_settings_is_refused(tune):
 
 
 @pytest.mark.slow
-def test_the_best_is_trained_again_and_tested(tune, tmp_path):
-    """Real networks, from the search to the test."""
+def test_the_best_is_trained_again_and_tested(tune, tmp_path, monkeypatch):
+    """Real networks, from the search to the test; one picture of each kind."""
+    monkeypatch.setattr(evaluation_figures, "WORST_PATCHES", 1)
+    monkeypatch.setattr(sample_figures, "POSITIVES", 1)
+    monkeypatch.setattr(sample_figures, "EMPTIES", 1)
     options = {
         "space": "hyperparameters:\n  learning_rate: [1e-9, 1e-2]\n",
         "n_trials": "grid",

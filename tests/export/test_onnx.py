@@ -22,17 +22,18 @@ from darts_train.options.deploying import Export
 from darts_train.raster.catalogue import CATALOGUE
 
 
-def save(path, arch="Linknet", encoder="resnet18", classes=("background", "slump")):
+def save(path, arch="Linknet", encoder="resnet18", classes=("background", "slump"), options=()):
     torch.manual_seed(0)
     spec = InputSpecification.from_set([CATALOGUE["red"], CATALOGUE["slope"]], "v1", -1.0)
-    config = make_model_config(arch, encoder, None, spec, classes, 64, 255, 0.4, {"scale": 1e-4})
-    save_model_file(path, config, create_network(arch, encoder, None, 2, len(classes)).state_dict())
+    config = make_model_config(arch, encoder, None, spec, classes, 64, 255, 0.4, {"scale": 1e-4}, options)
+    save_model_file(path, config, create_network(arch, encoder, None, 2, len(classes), options).state_dict())
     return path
 
 
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory):
-    return save(tmp_path_factory.mktemp("model") / "model.ckpt")
+    """A network whose sides are multiples of 8: it is exported in half the time of one of 32."""
+    return save(tmp_path_factory.mktemp("model") / "model.ckpt", options=(("encoder_depth", 3),))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def session(path):
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 32, 96), (3, 128, 64), (1, 160, 32)])
+@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 32, 96), (3, 128, 64), (1, 160, 32), (1, 8, 40)])
 def test_the_runtime_agrees_with_torch(exported, model_path, shape):
     batch, height, width = shape
     image = torch.rand(batch, 2, height, width)
@@ -67,7 +68,7 @@ def test_the_file_says_how_it_is_fed(exported, model_path):
     assert json.loads(facts["classes"]) == ["background", "slump"]
     assert json.loads(facts["source"]) == {"scale": 1e-4}
     numbers = ("threshold", "nodata_fill", "patch_size", "stride")
-    assert [json.loads(facts[key]) for key in numbers] == [0.4, -1.0, 64, 32]
+    assert [json.loads(facts[key]) for key in numbers] == [0.4, -1.0, 64, 8]
     assert facts["weights_hash"] == weights_hash(load_model_file(model_path).network.state_dict())
     assert json.loads(facts["max_difference"]) == exported.max_difference
     for value in (proto.graph.input[0], proto.graph.output[0]):
