@@ -26,6 +26,7 @@ WITHOUT_EFFECT = frozenset(
         "num_workers",
         "in_memory",
         "cache",
+        "auto_batch",
     }
 )
 

@@ -32,6 +32,7 @@ from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.losses_build import make_loss
 from darts_train.training.optimisers import make_optimiser, set_frozen
 from darts_train.training.patches import Batch
+from darts_train.training.portions import in_portions
 from darts_train.training.schedules import Position, Rate, Schedule, set_rate
 from darts_train.training.seeds import DROPOUT, INIT, mixed_seed
 
@@ -94,6 +95,7 @@ class SegmentationModule(pl.LightningModule):
         averaged = self.settings.ema_decay or self.settings.swa_start_epoch
         self.average = AveragedWeights(self.model, self.settings.ema_decay or None) if averaged else None
         self.batches_done: int | None = None  # of this epoch, where it is saved in its middle
+        self.portions = 1  # batches that were made of one (`training.portions`)
         self.resumed: dict[str, Any] | None = None  # what such a checkpoint knew of its epoch
         self.val_metrics: dict[str, float] | None = None  # of this epoch, None where it was not validated
         self.last_val_metrics: dict[str, float] = {}
@@ -212,7 +214,7 @@ class SegmentationModule(pl.LightningModule):
         if self.schedule.plateau is not None:
             checkpoint[PLATEAU] = self.schedule.plateau.state_dict()
         if self.batches_done is not None:
-            sums = {"loss_sum": float(self._loss_sum), "steps": self._steps}
+            sums = {"loss_sum": float(self._loss_sum), "steps": self._steps, "portions": self.portions}
             checkpoint[MID_EPOCH] = {"batches": self.batches_done, **sums}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -225,6 +227,8 @@ class SegmentationModule(pl.LightningModule):
         if self.schedule.plateau is not None and PLATEAU in checkpoint:
             self.schedule.plateau.load_state_dict(checkpoint[PLATEAU])
         self.resumed = checkpoint.get(MID_EPOCH)
+        if self.resumed is not None:
+            in_portions(self.resumed, checkpoint["loops"], self.portions)
 
     def completes_step(self, batch_idx: int) -> bool:
         """Whether the optimiser steps after this batch, which it does after every batch unless gradients add up."""
