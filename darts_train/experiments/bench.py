@@ -22,9 +22,11 @@ from darts_train.experiments.run_settings import PreparedRun, prepare_run
 from darts_train.options.learning import Data, Device, Hyperparameters, Run, Split, Training
 from darts_train.options.tools import Bench
 from darts_train.training.bare import BareSteps
+from darts_train.training.compiling import check_compiling
 from darts_train.training.data_module import HELD, TrainDataModule, check_cache
 from darts_train.training.devices import arithmetic, resolve_precision
 from darts_train.training.fit import explained
+from darts_train.training.flops import device_peak, patch_flops, utilisation
 from darts_train.training.losses_build import training_pixels, with_numbers
 from darts_train.training.module import TrainingError
 from darts_train.training.patches import Batch
@@ -49,6 +51,7 @@ def bench(
     """
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     precision = resolve_precision(training.precision, prepared.device)
+    check_compiling(training, prepared.device)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
     loader = _data_module(prepared, hyperparameters, training, run.random_seed)
     h = with_numbers(hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
@@ -72,6 +75,7 @@ def bench(
     return BenchResult(
         network=network, loader=reading, together=both, batch_size=len(batch["y"]), device=str(prepared.device),
         precision=precision, cache=loader.cache, threads=loader.threads, cores=core_count(),
+        mfu=_mfu(steps, both, device_peak(prepared.device, precision)),
     )  # fmt: skip
 
 
@@ -86,6 +90,10 @@ def _rate(batches: Iterator[Batch], use: Callable[[Batch], None], wait: Callable
         count, used = count + len(batch["y"]), used + 1
     wait()
     return count / max(time.perf_counter() - start, 1e-9)
+
+
+def _mfu(steps: BareSteps, rate: float, peak: float | None) -> float | None:
+    return None if peak is None else utilisation(rate, patch_flops(steps.module), peak)
 
 
 def _nothing(batch: Batch) -> None:

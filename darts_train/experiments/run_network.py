@@ -7,6 +7,7 @@ import torch
 
 from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
 from darts_train.options.learning import Hyperparameters, Training
+from darts_train.training.compiling import compiled
 from darts_train.training.data_module import held_bytes
 from darts_train.training.devices import resolve_precision
 from darts_train.training.losses_build import plain_recipe
@@ -33,6 +34,8 @@ def make_module(
         random_seed=seed, run=names, pretrained=pretrained, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
     )  # fmt: skip
     module.portions = portions
+    if training.compile:
+        module.compiled = compiled(module.model)
     if training.gradient_checkpointing:
         recompute_blocks(module.model, h.model_encoder)
     return module
@@ -53,9 +56,9 @@ def fitting_size(
 ) -> int | None:
     """The first of `sizes` of a batch with which this run's steps go through on its device; None where none does.
 
-    Patches that the run holds on the device take their room meanwhile.
+    Patches that the run holds on the device take their room meanwhile. Nothing is compiled: that takes less memory.
     """
-    device = prepared.device
+    device, training = prepared.device, dataclasses.replace(training, compile=False)
     held = held_bytes(training.kept_in, prepared.data, prepared.indices)
     room = torch.empty(held, dtype=torch.uint8, device=device if training.kept_in == "device" else "cpu")
     patch = PatchDataset(prepared.data, prepared.indices.train)[0]

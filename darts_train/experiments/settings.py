@@ -27,6 +27,7 @@ WITHOUT_EFFECT = frozenset(
         "in_memory",
         "cache",
         "auto_batch",
+        "compile",
     }
 )
 

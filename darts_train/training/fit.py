@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import Callback
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Hyperparameters, Training
 from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
+from darts_train.training.compiling import first_line, is_of_compiling
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.health import EpochHealth
@@ -139,6 +140,8 @@ def explained(error: Exception, batch_size: int) -> Exception:
         return UserError(text.rstrip().rsplit("UserError: ", 1)[-1])
     if is_out_of_memory(error):
         return OutOfMemory(f"the device has too little memory for --batch-size {batch_size}; take a smaller one.")
+    if is_of_compiling(error):
+        return TrainingError(f"--compile: torch cannot compile this network ({first_line(error)}); leave it out.")
     if "modified by an inplace operation" in text:
         return TrainingError("--gradient-checkpointing does not go with this encoder, which overwrites; leave it out.")
     if NEEDS_TWO in text:
