@@ -1,8 +1,8 @@
 """`--compile`: the network's training step as code made for its device (torch.compile).
 
 Only what trains is compiled. Validation, pictures and maps call the network itself, so a score is computed as
-`test-smp` computes it, and a last batch of another size does not have everything compiled anew. The compiled call stands
-beside the network, not around it: names in checkpoints are those of the network.
+`test-smp` computes it, and a last batch of another size does not have everything compiled anew. The compiled call
+stands beside the network, not around it: names in checkpoints are those of the network.
 """
 
 import functools

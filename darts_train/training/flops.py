@@ -2,8 +2,8 @@
 
 MFU = patches per second · operations of forward and backward for a patch / peak of the device. A multiplication and an
 addition are two operations; only products of matrices and convolutions are counted, which are nearly all. What is
-computed a second time to save memory does not count, nor do augmentation and loss (Chowdhery et al. 2022, PaLM, appendix
-B, https://arxiv.org/abs/2204.02311).
+computed a second time to save memory does not count, nor do augmentation and loss (Chowdhery et al. 2022, PaLM,
+appendix B, https://arxiv.org/abs/2204.02311).
 """
 
 import copy
