@@ -20,6 +20,7 @@ from darts_train.training.flops import device_peak, patch_flops, utilisation
 from darts_train.training.patches import Batch
 
 if TYPE_CHECKING:
+    from darts_train.options.learning import Precision
     from darts_train.training.module import SegmentationModule
 
 DATA_WAIT, SAMPLES_PER_SECOND, MFU = "health/data_wait", "health/samples_per_second", "health/mfu"
@@ -91,7 +92,8 @@ class EpochHealth(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """An epoch that is taken up in its middle is not announced: its health is that of the part trained here."""
-        self._peak = device_peak(trainer.strategy.root_device, trainer.precision)  # type: ignore[arg-type]
+        precision = cast("Precision", trainer.precision.removesuffix("-true"))  # Lightning's word for 32
+        self._peak = device_peak(trainer.strategy.root_device, precision)
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

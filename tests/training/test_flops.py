@@ -76,12 +76,15 @@ def test_a_share_is_of_the_peak_and_unknown_without_it():
 
 
 def test_an_epoch_has_it_where_the_peak_is_known(monkeypatch):
-    monkeypatch.setattr(health, "device_peak", lambda device, precision: 1e9)
+    monkeypatch.setattr(health, "device_peak", lambda device, precision: {"32": 1e9}[precision])
     monkeypatch.setattr(health, "patch_flops", lambda module: 1e6)
     watch, network = EpochHealth(), nn.Conv2d(1, 1, 1)
     module = SimpleNamespace(model=network)
     trainer = SimpleNamespace(
-        train_dataloader=[], current_epoch=0, precision="32", strategy=SimpleNamespace(root_device=torch.device("cpu"))
+        train_dataloader=[],
+        current_epoch=0,
+        precision="32-true",
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
     watch.on_train_start(trainer, module)
     watch.on_train_batch_end(trainer, module, None, {"y": torch.zeros(4)}, 0)
