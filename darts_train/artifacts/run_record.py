@@ -41,6 +41,7 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     host: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
+    portions: int = Field(default=1, description="Parts in which a batch was learned, as --auto-batch chose.")
     best_checkpoint: str | None = Field(default=None, description="Relative to the run's directory.")
     best_metrics: dict[str, float | None] = Field(default_factory=dict)
     last_metrics: dict[str, float | None] = Field(default_factory=dict)

@@ -17,15 +17,18 @@ from darts_train.base.executor import core_count
 from darts_train.dataset.cache import CacheShape
 from darts_train.dataset.splits import SplitIndices
 from darts_train.experiments.bench_result import BenchResult
-from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun, prepare_run
+from darts_train.experiments.run_network import make_module
+from darts_train.experiments.run_settings import PreparedRun, prepare_run
 from darts_train.options.learning import Data, Device, Hyperparameters, Run, Split, Training
 from darts_train.options.tools import Bench
 from darts_train.training.bare import BareSteps
+from darts_train.training.compiling import check_compiling
 from darts_train.training.data_module import HELD, TrainDataModule, check_cache
 from darts_train.training.devices import arithmetic, resolve_precision
 from darts_train.training.fit import explained
-from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
-from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.flops import device_peak, patch_flops, utilisation
+from darts_train.training.losses_build import training_pixels, with_numbers
+from darts_train.training.module import TrainingError
 from darts_train.training.patches import Batch
 
 MOST_HELD = 64  # batches that are read into memory or onto the device for the measurement
@@ -48,9 +51,11 @@ def bench(
     """
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     precision = resolve_precision(training.precision, prepared.device)
+    check_compiling(training, prepared.device)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
     loader = _data_module(prepared, hyperparameters, training, run.random_seed)
-    steps = BareSteps(_module(prepared, hyperparameters, run.random_seed), precision, prepared.device)
+    h = with_numbers(hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
+    steps = BareSteps(make_module(prepared, h, training, run.random_seed), precision, prepared.device)
     state = torch.random.get_rng_state()
     try:
         with arithmetic(prepared.device):
@@ -70,6 +75,7 @@ def bench(
     return BenchResult(
         network=network, loader=reading, together=both, batch_size=len(batch["y"]), device=str(prepared.device),
         precision=precision, cache=loader.cache, threads=loader.threads, cores=core_count(),
+        mfu=_mfu(steps, both, device_peak(prepared.device, precision)),
     )  # fmt: skip
 
 
@@ -84,6 +90,10 @@ def _rate(batches: Iterator[Batch], use: Callable[[Batch], None], wait: Callable
         count, used = count + len(batch["y"]), used + 1
     wait()
     return count / max(time.perf_counter() - start, 1e-9)
+
+
+def _mfu(steps: BareSteps, rate: float, peak: float | None) -> float | None:
+    return None if peak is None else utilisation(rate, patch_flops(steps.module), peak)
 
 
 def _nothing(batch: Batch) -> None:
@@ -117,11 +127,3 @@ def _data_module(prepared: PreparedRun, h: Hyperparameters, training: Training, 
 
 def _cache_file(cache: str, prepared: PreparedRun) -> Path:
     return CacheShape.of(prepared.data).path(Path(cache).expanduser())
-
-
-def _module(prepared: PreparedRun, h: Hyperparameters, seed: int) -> SegmentationModule:
-    h = with_numbers(h, lambda: training_pixels(prepared.data, prepared.indices.train))
-    return SegmentationModule(
-        prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
-        random_seed=seed, pretrained=False, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
-    )  # fmt: skip

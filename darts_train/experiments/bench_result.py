@@ -11,6 +11,7 @@ NEAR = 0.9  # of the network alone: closer than measuring is
 class BenchResult:
     """Rates in patches per second: of the network on one resident batch, of the loader, of both together.
 
+    `mfu` is the share of the device's peak that both together make use of; None where the peak is not known.
     `threads` read ahead, `cores` are those of the machine, `cache` is the one that patches were read from.
     """
 
@@ -23,6 +24,7 @@ class BenchResult:
     cache: str | None
     threads: int
     cores: int
+    mfu: float | None = None
 
     @property
     def limit(self) -> Limit:
@@ -65,6 +67,7 @@ class BenchResult:
                 f"network alone  {self.network:10.1f} patches/s ({where})",
                 f"loader alone   {self.loader:10.1f} patches/s (from {source}, {self.threads} threads)",
                 f"both           {self.together:10.1f} patches/s, {self.together / self.network:.0%} of the network",
+                *([] if self.mfu is None else [f"{self.mfu:.1%} of what the device can compute (MFU)"]),
                 reasons[self.limit],
                 *(f"  try {text}" for text in self.advice),
             ]

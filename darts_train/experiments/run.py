@@ -34,6 +34,7 @@ from darts_train.experiments.run_settings import (
     validate_run_settings,
 )
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
+from darts_train.training.compiling import check_compiling
 from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
 from darts_train.training.losses_build import check_length
@@ -71,6 +72,7 @@ def execute_run(
     hyperparameters = with_read_augmentations(hyperparameters)
     prepared = prepare_run(data, split, hyperparameters, device, fold)
     resolve_precision(training.precision, prepared.device)
+    check_compiling(training, prepared.device)
     check_length(hyperparameters, training.max_epochs)
     if training.gradient_checkpointing:
         check_recomputing(hyperparameters)

@@ -1,7 +1,9 @@
 """One run in its directory: begin, go on, or find it finished; and keep run.json true whatever happens."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from darts_train.artifacts.baselines import BaselineRecord
@@ -12,16 +14,18 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
 from darts_train.base.log import logger
 from darts_train.base.provenance import host, now, package_versions
-from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
+from darts_train.experiments.run_network import fitting_portions, fitting_size, make_module
+from darts_train.experiments.run_settings import PreparedRun
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
 from darts_train.training.checkpoint import BEST, KeepCheckpoints, newest_whole
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
-from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
-from darts_train.training.module import SegmentationModule
+from darts_train.training.losses_build import training_pixels, with_numbers
+from darts_train.training.memory import OutOfMemory, advice, forget, halves
+from darts_train.training.module import TrainingError
 from darts_train.training.painter import Painter
-from darts_train.training.recompute import recompute_blocks
+from darts_train.training.portions import Portions
 from darts_train.training.run_figures import RunFigures
 from darts_train.training.services import SendCheckpoints, ServiceTracker
 from darts_train.training.trackers import FileTracker, make_services
@@ -126,6 +130,7 @@ def _go_on_or_begin(job: RunJob) -> RunResult:
         versions=package_versions(),
         host=host() | {"device": str(job.prepared.device)},
         settings=job.settings,
+        portions=earlier.portions if earlier and last else 1,
     )
     write_record(job.place.directory, record)
     with atomic_path(job.place.directory / SPLIT_FILE) as temporary:
@@ -135,23 +140,85 @@ def _go_on_or_begin(job: RunJob) -> RunResult:
 
 def _train(job: RunJob, record: RunRecord, last: Resumption | None) -> RunResult:
     """Fit, and keep run.json true whatever happens. A full disk takes no word of it; the run can go on all the same."""
-    keeper = KeepCheckpoints(
-        job.checkpoints, job.place.run_id, job.training.save_top_k, job.training.early_stopping_patience
-    )
+    attempt = _Attempt(job, record, last)
     try:
         with told_when_full(job.place.directory):
-            _fit(job, keeper, last)
+            _fit_in_memory(attempt)
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = None if stopped else (str(error).strip().splitlines() or [type(error).__name__])[0]
         status = "interrupted" if stopped else "failed"
         with suppress(OSError):
-            _close(job, record, keeper, {"status": status, "error": reason})
+            _close(job, attempt.record, attempt.keeper, {"status": status, "error": reason})
         raise
-    return _result(job, _close(job, record, keeper, {"status": "finished"}), resumed=last is not None)
+    closed = _close(job, attempt.record, attempt.keeper, {"status": "finished"})
+    return _result(job, closed, resumed=last is not None)
 
 
-def _fit(job: RunJob, keeper: KeepCheckpoints, last: Resumption | None) -> None:
+class _Attempt:
+    """Where the training of a run stands: each attempt begins with a memory of its own, from the last checkpoint."""
+
+    def __init__(self, job: RunJob, record: RunRecord, last: Resumption | None) -> None:
+        self.job, self.record, self.last = job, record, last
+        self.keeper = self._new_keeper()
+
+    def _new_keeper(self) -> KeepCheckpoints:
+        job, training = self.job, self.job.training
+        return KeepCheckpoints(job.checkpoints, job.place.run_id, training.save_top_k, training.early_stopping_patience)
+
+    @cached_property
+    def h(self) -> Hyperparameters:
+        """The hyperparameters, with numbers for `auto`."""
+        prepared = self.job.prepared
+        return with_numbers(self.job.hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
+
+    @property
+    def portions(self) -> Portions:
+        """In what the batches are learned."""
+        return Portions(self.job.hyperparameters.batch_size, self.record.portions)
+
+    def begin_anew(self, portions: Portions) -> None:
+        """The next attempt, with smaller portions, which run.json knows from here on."""
+        self.record = self.record.model_copy(update={"portions": portions.count})
+        write_record(self.job.place.directory, self.record)
+        self.last, self.keeper = newest_whole(self.job.checkpoints), self._new_keeper()
+
+
+def _fit_in_memory(attempt: _Attempt) -> None:
+    """Fit; where memory does not suffice, in portions that fit (`--auto-batch`), from the last checkpoint on.
+
+    Raises TrainingError, which names a batch size that would fit, where portions are not wanted, and where none fits.
+    """
+    job, at_start = attempt.job, attempt.portions
+    if job.training.auto_batch and at_start.count == 1 and job.prepared.device.type == "cuda":
+        _take(attempt, at_start.and_smaller())
+    while True:
+        try:
+            return _fit(job, attempt)
+        except OutOfMemory as error:
+            _log.debug("%s", error.__cause__)
+            forget(error)
+        # Only here, when the error is gone, is the memory that it held on to.
+        if not job.training.auto_batch:
+            size = attempt.portions.size
+            raise TrainingError(advice(size, fitting_size(job.prepared, attempt.h, job.training, halves(size))))
+        _take(attempt, list(attempt.portions.and_smaller())[1:])
+
+
+def _take(attempt: _Attempt, tried: Iterable[Portions]) -> None:
+    """Go on with the first portions that fit. Raises TrainingError where none do."""
+    job, before = attempt.job, attempt.portions
+    portions = fitting_portions(job.prepared, attempt.h, job.training, tried)
+    if portions is None:
+        raise TrainingError(advice(before.size, None))
+    if portions != before:
+        line = "memory is too small for %d patches at once: batches of %d are learned in %d portions of %d."
+        _log.warning(line, before.size, portions.batch_size, portions.count, portions.size)
+        attempt.begin_anew(portions)
+
+
+def _fit(job: RunJob, attempt: _Attempt) -> None:
+    keeper, last, portions = attempt.keeper, attempt.last, attempt.portions
     start, done = last or (job.continue_from, (0, 0))
     replaced = start is not None or job.weights_from is not None
     place, prepared, training = job.place, job.prepared, job.training
@@ -161,19 +228,14 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Resumption | None) -> None:
         "cv_name": place.cv_name or "none",
         "tune_name": place.tune_name or "none",
     }
-    h = with_numbers(job.hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
-    module = SegmentationModule(
-        prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
-        random_seed=job.seed, run=names, pretrained=not replaced, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
-    )  # fmt: skip
-    if training.gradient_checkpointing:
-        recompute_blocks(module.model, h.model_encoder)
+    module = make_module(prepared, attempt.h, training, job.seed, names, not replaced, portions.count)
     if job.weights_from and not last:
         load_weights(module, job.weights_from)
     data = TrainDataModule(
         prepared.data,
         prepared.indices,
-        batch_size=h.batch_size,
+        batch_size=portions.size,
+        portions=portions.count,
         seed=job.seed,
         num_workers=training.num_workers,
         cache=training.kept_in,

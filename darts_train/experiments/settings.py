@@ -26,6 +26,8 @@ WITHOUT_EFFECT = frozenset(
         "num_workers",
         "in_memory",
         "cache",
+        "auto_batch",
+        "compile",
     }
 )
 

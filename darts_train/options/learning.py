@@ -139,6 +139,8 @@ class Training(OptionGroup):
     )
     balance: bool = option("Draw as many training patches with positives as without.", False)
     samples_per_epoch: int | None = option("Training patches per epoch; none: as many as there are.", None, low=1)
+    auto_batch: bool = option("Where --batch-size needs too much memory, learn each batch in portions that fit.", False)
+    compile: bool = option("Compile the network for its device before it trains.", False)
 
     def __post_init__(self) -> None:
         """Check limits, and that the two names of one thing agree. Raises UserError."""

@@ -15,14 +15,17 @@ _DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 class BareSteps:
     """Decode, augment, forward, backward, update: one call per batch, in the precision that a run would have.
 
-    The loss of float16 is not scaled: the weights are of no use afterwards.
+    `together` batches make an update; None: as many as the run's settings say. The loss of float16 is not scaled: the
+    weights are of no use afterwards.
     """
 
-    def __init__(self, module: SegmentationModule, precision: Precision, device: torch.device) -> None:
+    def __init__(
+        self, module: SegmentationModule, precision: Precision, device: torch.device, together: int | None = None
+    ) -> None:
         self.module, self.device = module.to(device).train(), device
         self._dtype = _DTYPES.get(resolve_precision(precision, device))
         self._optimiser = make_optimiser(self.module.model, module.settings)
-        self._together = module.settings.accumulate_grad_batches
+        self.together = together or module.settings.accumulate_grad_batches
         self.done = 0
 
     def __call__(self, batch: Batch) -> None:
@@ -31,9 +34,9 @@ class BareSteps:
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None):
             mixed = self.module.step_input(codes, y, step_seed(self.module.seed, self.done))
             loss = mixed.loss(self.module.loss, self.module._logits(mixed.x))
-        (loss / self._together).backward()  # type: ignore[no-untyped-call]
+        (loss / self.together).backward()  # type: ignore[no-untyped-call]
         self.done += 1
-        if self.done % self._together == 0:
+        if self.done % self.together == 0:
             self._optimiser.step()
             self._optimiser.zero_grad()
 

@@ -42,14 +42,18 @@ def check_cache(
     """
     if cache in HELD:
         if indices is not None:
-            count = len(np.union1d(indices.train, indices.val))
-            require_room(count * _patch_bytes(data), device if cache == "device" else _CPU)
+            require_room(held_bytes(cache, data, indices), device if cache == "device" else _CPU)
     elif cache is not None:
         place = Path(cache).expanduser()
         meant = nearest(cache, HELD)
         if meant and not place.exists():
             raise UserError(f"--cache: there is no directory {cache}{meant}.")
         require_cache_place(place, data.root)
+
+
+def held_bytes(cache: str | None, data: TrainData, indices: SplitIndices) -> int:
+    """Bytes of the training and validation patches where `cache` holds them in a memory, else 0."""
+    return len(np.union1d(indices.train, indices.val)) * _patch_bytes(data) if cache in HELD else 0
 
 
 def _patch_bytes(data: TrainData) -> int:
@@ -75,6 +79,7 @@ class TrainDataModule(pl.LightningDataModule):
         sample_weights: Expression that says how often each training patch is drawn (see `dataset.sample_weights`).
         balance: Draw as many positive patches as empty ones.
         samples_per_epoch: Training patches in an epoch; None for as many as there are.
+        portions: Batches that are one in the eyes of the user: an epoch has as many patches as with the whole one.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
@@ -95,6 +100,7 @@ class TrainDataModule(pl.LightningDataModule):
         sample_weights: str | None = None,
         balance: bool = False,
         samples_per_epoch: int | None = None,
+        portions: int = 1,
     ) -> None:
         super().__init__()
         self.data = data
@@ -105,6 +111,7 @@ class TrainDataModule(pl.LightningDataModule):
         check_cache(self.cache, data)
         self.weights = weights_of(data.metadata, indices.train, sample_weights, balance)
         self.samples_per_epoch = samples_per_epoch
+        self.portions = portions
         self.device = device if self.cache == "device" else _CPU
         self.threads = 0 if self.cache in HELD else reading_threads(num_workers)
         self._source: PatchSource | None = None
@@ -150,7 +157,7 @@ class TrainDataModule(pl.LightningDataModule):
         drawn = None if self.weights is None else hash_bytes(self.weights.values.tobytes())
         rows = hash_bytes(np.asarray(self.indices.train, np.int64).tobytes())
         order = [self.data.data_hash, rows, self.seed, self.samples_per_epoch, drawn]
-        return {"batch_size": self.batch_size, "order": hash_json(order)}
+        return {"batch_size": self.batch_size * self.portions, "order": hash_json(order)}
 
     def train_dataloader(self) -> ThreadedLoader:
         """Shuffled training batches of the trainer's current epoch."""
@@ -162,7 +169,8 @@ class TrainDataModule(pl.LightningDataModule):
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
         sampler.skip = resumed["samples"] if resumed else 0
         clock = DataClock(self.trainer.strategy.root_device if self.trainer else _CPU)
-        return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size, clock=clock)
+        sampler.multiple = max(min(self.batch_size * self.portions, len(sampler)), 1)
+        return self._loader(part, sampler=sampler, clock=clock)
 
     def val_dataloader(self) -> ThreadedLoader:
         """Validation batches, in the order of the rows."""

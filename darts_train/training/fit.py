@@ -21,9 +21,11 @@ from lightning.pytorch.callbacks import Callback
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Hyperparameters, Training
 from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
+from darts_train.training.compiling import first_line, is_of_compiling
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.health import EpochHealth
+from darts_train.training.memory import NEEDS_TWO, OutOfMemory, is_out_of_memory
 from darts_train.training.module import SegmentationModule, TrainingError
 from darts_train.training.services import ServiceTracker
 from darts_train.training.termination import LeaveOnSigterm
@@ -48,7 +50,8 @@ def fit(
     however the two numbers relate.
 
     Raises:
-        TrainingError: the loss diverged, or the device has too little memory.
+        OutOfMemory: the device has too little memory.
+        TrainingError: the loss diverged.
         UserError: damaged data or checkpoint.
         KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
@@ -135,11 +138,13 @@ def explained(error: Exception, batch_size: int) -> Exception:
     text = str(error)
     if isinstance(error, UserError) and _WORKER in text:  # torch prepends the worker's traceback
         return UserError(text.rstrip().rsplit("UserError: ", 1)[-1])
-    if isinstance(error, torch.OutOfMemoryError):
-        return TrainingError(f"the device has too little memory for --batch-size {batch_size}; take a smaller one.")
+    if is_out_of_memory(error):
+        return OutOfMemory(f"the device has too little memory for --batch-size {batch_size}; take a smaller one.")
+    if is_of_compiling(error):
+        return TrainingError(f"--compile: torch cannot compile this network ({first_line(error)}); leave it out.")
     if "modified by an inplace operation" in text:
         return TrainingError("--gradient-checkpointing does not go with this encoder, which overwrites; leave it out.")
-    if "Expected more than 1 value per channel" in text:
+    if NEEDS_TWO in text:
         return TrainingError(
             "batch normalisation of this network needs two patches or more; take a larger --batch-size."
         )

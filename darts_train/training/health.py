@@ -1,4 +1,5 @@
-"""How well an epoch used its device: how long it waited for data, and how many patches a second went through it.
+"""How well an epoch used its device: how long it waited for data, how many patches a second went through it,
+and which share of what it can compute that is.
 
 Only clocks are read, so nothing that is learned changes. On a CUDA device the host's clock would not do: work is
 queued there, and while it lasts a late batch costs nothing. Two events around the wait say how long the device itself
@@ -8,17 +9,22 @@ was idle; they are looked at when they have happened, and waited for at the end 
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.log import logger
+from darts_train.training.flops import device_peak, patch_flops, utilisation
 from darts_train.training.patches import Batch
 
-DATA_WAIT, SAMPLES_PER_SECOND = "health/data_wait", "health/samples_per_second"
-HEALTH = (DATA_WAIT, SAMPLES_PER_SECOND)
+if TYPE_CHECKING:
+    from darts_train.options.learning import Precision
+    from darts_train.training.module import SegmentationModule
+
+DATA_WAIT, SAMPLES_PER_SECOND, MFU = "health/data_wait", "health/samples_per_second", "health/mfu"
+HEALTH = (DATA_WAIT, SAMPLES_PER_SECOND, MFU)  # the last only where the device's peak is known
 STEP_RATE = "train/learning_rate"  # of a logged step, where the rate changes with every step
 MUCH = 0.3  # share of an epoch from which on a word about waiting is due
 _log = logger("training")
@@ -81,9 +87,13 @@ class EpochHealth(Callback):
 
     def __init__(self) -> None:
         self._told = False
+        self._peak: float | None = None
+        self._flops: dict[bool, float | None] = {}  # of a patch, by whether the encoder is frozen
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """An epoch that is taken up in its middle is not announced: its health is that of the part trained here."""
+        precision = cast("Precision", trainer.precision.removesuffix("-true"))  # Lightning's word for 32
+        self._peak = device_peak(trainer.strategy.root_device, precision)
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -110,7 +120,19 @@ class EpochHealth(Callback):
         waited = clock.take() if clock is not None else 0.0
         seconds = max(time.perf_counter() - self._started - self._apart, 1e-9)
         share = min(waited / seconds, 1.0)
-        pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: self._samples / seconds}  # type: ignore[assignment]
+        speed = self._samples / seconds
+        mfu = utilisation(speed, self._patch_flops(cast("SegmentationModule", pl_module)), self._peak)
+        known = {} if mfu is None else {MFU: mfu}
+        pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: speed, **known}  # type: ignore[assignment]
         if share > MUCH and trainer.current_epoch and not self._told:  # the first epoch also warms files up
             self._told = True
             _log.info("%.0f %% of the epoch went by waiting for data; `darts bench` says what to change.", 100 * share)
+
+    def _patch_flops(self, module: "SegmentationModule") -> float | None:
+        """Operations for a patch, counted once for the whole network, and once while its encoder is frozen."""
+        if self._peak is None:
+            return None
+        frozen = not all(parameter.requires_grad for parameter in module.model.parameters())
+        if frozen not in self._flops:
+            self._flops[frozen] = patch_flops(module)
+        return self._flops[frozen]

@@ -12,23 +12,31 @@ import lightning.pytorch as pl
 
 from darts_train.base.log import logger
 from darts_train.training.data_module import TrainDataModule
+from darts_train.training.portions import in_portions
 
 MID_EPOCH = "darts_train.mid_epoch"  # in checkpoints
 _log = logger("training")
 
 
 def recipe(trainer: pl.Trainer) -> dict[str, Any]:
-    """What the batches of an epoch depend on, and when the optimiser steps; plain values."""
+    """What the batches of an epoch depend on, and when the optimiser steps; plain values, those of whole batches."""
     data = trainer.datamodule  # type: ignore[attr-defined]
     of_data = data.recipe() if isinstance(data, TrainDataModule) else {}
-    return {"accumulate_grad_batches": trainer.accumulate_grad_batches, "devices": trainer.world_size, **of_data}
+    together = trainer.accumulate_grad_batches // _portions(trainer)
+    return {"accumulate_grad_batches": together, "devices": trainer.world_size, **of_data}
+
+
+def _portions(trainer: pl.Trainer) -> int:
+    """Batches that are made of a whole one."""
+    return getattr(trainer.datamodule, "portions", 1)  # type: ignore[attr-defined]
 
 
 def left(trainer: pl.Trainer, batches: int, loss_sum: float, steps: int) -> dict[str, Any]:
     """What a checkpoint says of an epoch of which `batches` are done, on each device; plain values."""
-    facts = recipe(trainer)
-    samples = batches * facts.get("batch_size", 1) * facts["devices"]
-    return {"batches": batches, "samples": samples, "loss_sum": loss_sum, "steps": steps, "recipe": facts}
+    facts, portions = recipe(trainer), _portions(trainer)
+    samples = batches * facts.get("batch_size", 1) // portions * facts["devices"]
+    counts = {"batches": batches, "samples": samples, "loss_sum": loss_sum, "steps": steps, "portions": portions}
+    return {**counts, "recipe": facts}
 
 
 def taken_up(trainer: pl.Trainer, checkpoint: MutableMapping[str, Any]) -> dict[str, Any] | None:
@@ -42,6 +50,7 @@ def taken_up(trainer: pl.Trainer, checkpoint: MutableMapping[str, Any]) -> dict[
         return None
     other = _differences(found.get("recipe", {}), recipe(trainer))
     if not other:
+        in_portions(found, checkpoint["loops"], _portions(trainer))
         return found
     _log.warning(
         "the checkpoint was left in the middle of epoch %d by a run with other settings (%s); that epoch begins anew.",

@@ -99,6 +99,7 @@ class SegmentationModule(pl.LightningModule):
         averaged = self.settings.ema_decay or self.settings.swa_start_epoch
         self.average = AveragedWeights(self.model, self.settings.ema_decay or None) if averaged else None
         self.batches_done: int | None = None  # of this epoch, where it is saved in its middle
+        self.compiled: Callable[[Tensor], Tensor] | None = None  # the network's call in training, where it is another
         self.resumed: dict[str, Any] | None = None  # what such a checkpoint knew of its epoch
         self.val_metrics: dict[str, float] | None = None  # of this epoch, None where it was not validated
         self.last_val_metrics: dict[str, float] = {}
@@ -109,7 +110,8 @@ class SegmentationModule(pl.LightningModule):
         return self._logits(self.input(x))
 
     def _logits(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.model(self.fit.image(x).contiguous(memory_format=torch.channels_last))
+        network = self.compiled if self.compiled is not None and self.training else self.model
+        logits: Tensor = network(self.fit.image(x).contiguous(memory_format=torch.channels_last))
         return self.fit.logits(logits, x.shape[-2], x.shape[-1])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -63,28 +63,29 @@ class EpochSampler(Sampler[int]):
         self.weights = weights
         self.epoch = 0
         self.skip = 0  # positions that the next iteration leaves out, since they were trained on before a restart
+        self.multiple = 1  # of which an epoch has a whole number of positions; the others are left out
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration; Lightning calls it too."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.samples if self.count else 0
+        return self.samples // self.multiple * self.multiple if self.count else 0
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, ORDER, self.epoch))
         skip, self.skip = self.skip, 0
         order = self._shuffled(generator) if self.weights is None else self._drawn(self.weights, generator)
-        yield from order.tolist()[skip:]
+        yield from order.tolist()[skip : len(self)]
 
     def _shuffled(self, generator: torch.Generator) -> Tensor:
-        rounds = max(-(-len(self) // self.count), 1) if self.count else 1
-        return torch.cat([torch.randperm(self.count, generator=generator) for _ in range(rounds)])[: len(self)]
+        rounds = max(-(-self.samples // self.count), 1) if self.count else 1
+        return torch.cat([torch.randperm(self.count, generator=generator) for _ in range(rounds)])[: self.samples]
 
     def _drawn(self, weights: npt.NDArray[np.float64], generator: torch.Generator) -> Tensor:
         """Inverse of the cumulated weights at uniform numbers; a weight of 0 is never drawn."""
         bounds = torch.from_numpy(np.cumsum(weights))
-        places = torch.rand(len(self), dtype=torch.float64, generator=generator) * bounds[-1]
+        places = torch.rand(self.samples, dtype=torch.float64, generator=generator) * bounds[-1]
         last = int(np.flatnonzero(weights)[-1])
         return torch.searchsorted(bounds, places, right=True).clamp(max=last)
 
