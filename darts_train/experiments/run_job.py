@@ -9,7 +9,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
 from darts_train.base.log import logger
 from darts_train.base.provenance import host, now, package_versions
-from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
+from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun, make_reader
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
 from darts_train.training.checkpoint import BEST, LAST, KeepCheckpoints, progress, read_checkpoint
@@ -163,6 +163,7 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         sample_weights=training.sample_weights,
         balance=training.balance,
         samples_per_epoch=training.samples_per_epoch,
+        reader=make_reader(h, prepared, job.seed),
     )
     if data.weights is not None:
         _log.info("%s", data.weights.words)

@@ -21,6 +21,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
+from darts_train.training.augmentation_reader import AugmentedPatches, NumberedSampler, ReaderPipeline
 from darts_train.training.health import DataClock
 from darts_train.training.held import HeldPatches, require_room
 from darts_train.training.patches import EpochSampler, Indices, PatchDataset
@@ -74,6 +75,7 @@ class TrainDataModule(pl.LightningDataModule):
         sample_weights: Expression that says how often each training patch is drawn (see `dataset.sample_weights`).
         balance: Draw as many positive patches as empty ones.
         samples_per_epoch: Training patches in an epoch; None for as many as there are.
+        reader: Augmentation of training patches as they are read; None where all of it is the device's.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
@@ -94,6 +96,7 @@ class TrainDataModule(pl.LightningDataModule):
         sample_weights: str | None = None,
         balance: bool = False,
         samples_per_epoch: int | None = None,
+        reader: ReaderPipeline | None = None,
     ) -> None:
         super().__init__()
         self.data = data
@@ -105,7 +108,8 @@ class TrainDataModule(pl.LightningDataModule):
         self.weights = weights_of(data.metadata, indices.train, sample_weights, balance)
         self.samples_per_epoch = samples_per_epoch
         self.device = device if self.cache == "device" else _CPU
-        self.threads = 0 if self.cache in HELD else reading_threads(num_workers)
+        self.reader = reader
+        self.threads = 0 if self.cache in HELD and reader is None else reading_threads(num_workers)
         self._source: PatchSource | None = None
         self._parts: dict[str, PatchDataset | HeldPatches] = {}
 
@@ -154,7 +158,11 @@ class TrainDataModule(pl.LightningDataModule):
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
         sampler.skip = resumed["batches"] * self.batch_size if resumed else 0
         clock = DataClock(self.trainer.strategy.root_device if self.trainer else _CPU)
-        return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size, clock=clock)
+        drop_last = len(sampler) > self.batch_size
+        if self.reader is None:
+            return self._loader(part, sampler=sampler, drop_last=drop_last, clock=clock)
+        augmented = AugmentedPatches(part, self.reader)
+        return self._loader(augmented, sampler=NumberedSampler(sampler), drop_last=drop_last, clock=clock)
 
     def val_dataloader(self) -> ThreadedLoader:
         """Validation batches, in the order of the rows."""
@@ -164,6 +172,6 @@ class TrainDataModule(pl.LightningDataModule):
         """Test batches, in the order of the rows."""
         return self._loader(self.part("test"))
 
-    def _loader(self, part: PatchDataset | HeldPatches, **settings: Any) -> ThreadedLoader:
+    def _loader(self, part: PatchDataset | HeldPatches | AugmentedPatches, **settings: Any) -> ThreadedLoader:
         pinned = torch.cuda.is_available() and self.device.type == "cpu"
         return ThreadedLoader(part, self.batch_size, self.threads, pin_memory=pinned, **settings)

@@ -25,6 +25,7 @@ from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
+from darts_train.training.albumentations_library import pipeline_tree
 from darts_train.training.augmentation import augmented_batch, step_generator
 from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.averaging import AveragedWeights, restore_trained
@@ -86,7 +87,8 @@ class SegmentationModule(pl.LightningModule):
         self.spec = InputSpecification.from_config(config)
         self.fit = read_model_config(config).fitting
         self.input = InputLayer(self.spec, self.fit.marked)
-        self.pipeline = self._pipeline() if augment and self.settings.augmentations else None
+        self.in_reader = augment and pipeline_tree(self.settings.augmentations) is not None
+        self.pipeline = self._pipeline() if augment and self.settings.augmentations and not self.in_reader else None
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
@@ -252,8 +254,11 @@ class SegmentationModule(pl.LightningModule):
     def augmented(self, codes: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Patches float32 [n, c, h, w] of codes, augmented, and their labels [n, h, w], moved alike.
 
-        No data is NaN where patches are resampled before the network sees them.
+        No data is NaN where patches are resampled before the network sees them. Where augmentation is the reader's
+        (`augmentation_reader.py`), it has been done.
         """
+        if self.in_reader:
+            return self.input(codes), y
         if self.pipeline is not None:
             return self.pipeline(codes, y, self.input, generator)
         optical = [band.optical for band in self.spec.bands]
