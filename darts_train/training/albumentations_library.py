@@ -154,8 +154,9 @@ class Building:
 def first_words(error: Exception) -> str:
     """What another package says is wrong, in one line: its first complaint, with the field where pydantic made it."""
     text = str(error).strip()
-    if "validation error" in text and len(lines := [line.strip() for line in text.splitlines()]) > 2:
-        text = f"{lines[1]}: {lines[2].partition(' [type=')[0]}"
+    if "validation error" in text.partition("\n")[0]:
+        lines = [line.strip() for line in text.splitlines()[1:]]
+        text = ": ".join(lines).partition(" [type=")[0].removeprefix("Value error, ")
     return (" ".join(text.split()) or type(error).__name__).rstrip(".")[:200]
 
 

@@ -65,8 +65,9 @@ class ReaderPipeline:
         self.image = np.array(image_bands(bands), np.int64)
         self.others = np.setdiff1d(np.arange(len(bands)), self.image)
         spans = np.array([bands[i].high - bands[i].low for i in self.image], np.float64)
-        self._scale = np.array([bands[i].scale for i in self.image], np.float64) / spans
-        self._offset = np.array([bands[i].offset - bands[i].low for i in self.image], np.float64) / spans
+        scales = np.array([bands[i].scale for i in self.image], np.float64) / spans
+        offsets = np.array([bands[i].offset - bands[i].low for i in self.image], np.float64) / spans
+        self._scale, self._offset = (part.astype(np.float32)[:, None, None] for part in (scales, offsets))
         building.for_colours_of(len(self.image))
         self._compose, self._lock, self._own = building.compose, threading.Lock(), threading.local()
 
@@ -81,7 +82,8 @@ class ReaderPipeline:
         compose = self._pipeline()
         # A seed would be that of every transform, so that all of them did the same; a state is shared.
         compose.set_random_state(np.random.default_rng(draw), random.Random(draw))
-        labels = np.where(ignored, 0, y).astype(np.float32)
+        labels = y.astype(np.float32)
+        labels[ignored] = 0
         done = compose(image=image, mask=labels, **{MARKS: np.ascontiguousarray(marks.transpose(1, 2, 0))})
         return self._patch(done["image"], done["mask"], done[MARKS], x.dtype)
 
@@ -91,36 +93,45 @@ class ReaderPipeline:
         missing = part == NODATA if x.dtype == np.uint16 else np.isnan(part)
         values = part.astype(np.float32)
         if x.dtype == np.uint16:
-            values *= self._scale.astype(np.float32)[:, None, None]
-            values += self._offset.astype(np.float32)[:, None, None]
+            values *= self._scale
+            values += self._offset
         values.clip(0, 1, out=values)
-        if missing.any():
-            valid = (~missing).sum((1, 2)).clip(1)
-            means = np.where(missing, 0, values).sum((1, 2), dtype=np.float64) / valid
-            np.copyto(values, means.astype(np.float32)[:, None, None], where=missing)
         if not len(values):
             return np.zeros((*x.shape[1:], 1), np.float32), missing
-        alike = (missing == missing[:1]).all()
+        alike = True
+        if missing.any():
+            alike = bool((missing == missing[:1]).all())
+            valid = (~missing).sum((1, 2)).clip(1)
+            means = values.sum((1, 2), dtype=np.float64, where=~missing) / valid
+            np.copyto(values, means.astype(np.float32)[:, None, None], where=missing)
         return np.ascontiguousarray(values.transpose(1, 2, 0)), missing[:1] if alike else missing
 
     def _patch(self, image: Image, labels: Image, marks: Image, dtype: npt.DTypeLike) -> Patch:
         """What came back, encoded again."""
         flags = marks.shape[-1] - len(self.others)
-        outside, ignored = marks[..., 0] < 0, (marks[..., 0] != 0) | (labels < 0)
-        y = np.where(ignored, self.ignore, labels).astype(np.uint8)
-        x = np.empty((len(self.image) + len(self.others), *y.shape), dtype)
-        gap: Any = NODATA if x.dtype == np.uint16 else np.nan
+        ignored = (marks[..., 0] != 0) | (labels < 0)
+        labels[ignored] = self.ignore
+        x = np.empty((len(self.image) + len(self.others), *labels.shape), dtype)
         if len(self.image):
-            values = np.ascontiguousarray(image.transpose(2, 0, 1)).clip(0, 1)
-            missing = (marks[..., 1:flags].transpose(2, 0, 1) > 0.5) | np.isnan(values)
-            x[self.image] = np.where(missing, gap, self._encoded(values) if x.dtype == np.uint16 else values)
-        x[self.others] = np.where(outside, gap, marks[..., flags:].transpose(2, 0, 1))
-        x[:, outside] = gap
-        return x, y
+            x[self.image] = self._colours(image, marks[..., 1:flags], x.dtype)
+        for place, band in enumerate(self.others, flags):
+            x[band] = marks[..., place].clip(0) if x.dtype == np.uint16 else marks[..., place]
+        x[:, marks[..., 0] < 0] = NODATA if x.dtype == np.uint16 else np.nan
+        return x, labels.astype(np.uint8)
 
-    def _encoded(self, values: Image) -> npt.NDArray[Any]:
-        scale, offset = self._scale[:, None, None], self._offset[:, None, None]
-        return np.rint((np.nan_to_num(values) - offset) / scale).clip(0, MAX_CODE)
+    def _colours(self, image: Image, flags: Image, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """The optical bands [k, h, w] of an image, with the gaps that it had and those that became of it."""
+        values = image.transpose(2, 0, 1).clip(0, 1)
+        missing = np.isnan(values)
+        if flags.any():
+            missing |= flags.transpose(2, 0, 1) > 0.5
+        if dtype == np.uint16:
+            values -= self._offset
+            values /= self._scale
+            np.rint(values, out=values)
+            values.clip(0, MAX_CODE, out=values)
+        values[missing] = NODATA if dtype == np.uint16 else np.nan
+        return values.astype(dtype)
 
     def _pipeline(self) -> Any:
         """This thread's copy: it holds what is drawn."""

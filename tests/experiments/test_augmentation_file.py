@@ -164,10 +164,11 @@ def test_what_has_no_counterpart_is_kept_whole(tmp_path, nodes, names):
         ([node("D4", p=1), node("Rotate", wobble=4)], "transform.transforms[1]: Rotate has no parameter wobble."),
         ([node("Rotate", p=1.5)], "transform.transforms[0]: Rotate: p: "),
         ([node("OneOf", p=1, transforms=[node("Blur"), node("CLAEH")])],
-         "transform.transforms[0].transforms[1]: Albumentations has no CLAEH to read (nearest: CLAHE"),
+         "transform.transforms[0].transforms[1]: Albumentations has no CLAEH to read; nearest: CLAHE"),
         ([node("os.system", command="true")], "Albumentations has no system to read"),
         ([node("CLAHE"), node("OneOf", p=1)], ": OneOf has no list 'transforms'"),
-        ([node("CLAHE", clip_limit="high")], "transform.transforms[0]: CLAHE: clip_limit"),
+        ([node("CropAndPad")], "transform.transforms[0]: CropAndPad: Both px and percent parameters cannot be None"),
+        ([node("CLAHE", clip_limit="high")], "CLAHE: clip_limit.tuple[float, float]: Input should be a valid tuple."),
     ],
 )  # fmt: skip
 def test_what_albumentations_does_not_take_is_told_with_its_place(tmp_path, nodes, words):
@@ -210,7 +211,7 @@ def test_a_run_augmented_by_albumentations(tmp_path):
     path = tmp_path / "p1b.yaml"
     path.write_text(yaml.safe_dump(p1b(32)))
     first, again = (
-        run(tmp_path / "set", tmp_path / directory, h={"augment_config": path}, t={"max_epochs": 2, **settings})
+        run(tmp_path / "set", tmp_path / directory, h={"augment_config": path}, t={"max_epochs": 1, **settings})
         for directory, settings in (("one", {"plot_every_n_val_epochs": 1}), ("two", {"num_workers": 0}))
     )
     assert weights_hash(first.best_checkpoint) == weights_hash(again.best_checkpoint)
@@ -219,8 +220,6 @@ def test_a_run_augmented_by_albumentations(tmp_path):
     module = SegmentationModule.load_from_checkpoint(first.best_checkpoint, weights_only=True, pretrained=False)
     assert (module.in_reader, module.pipeline) == (True, None)
     assert (tmp_path / "one/figures/data/augmentation.png").is_file()
-    plain = run(tmp_path / "set", tmp_path / "plain", h={"augment_config": path, "augment": False}, t={"max_epochs": 2})
-    assert weights_hash(plain.best_checkpoint) != weights_hash(first.best_checkpoint)
 
 
 def test_patches_may_become_smaller(tmp_path):
