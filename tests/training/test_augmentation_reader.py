@@ -6,6 +6,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
@@ -48,6 +50,23 @@ def drawn_patch(bands=COLOURS, size=SIZE):
     y[size // 2 : size // 2 + size // 8, size // 6 : 2 * size // 3] = 1
     x = rng.normal(60, 4, (len(bands), size, size)) + 130 * y
     return x.round().astype(np.uint16), y
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    low=st.floats(-50, 50),
+    codes=st.integers(1, 65534),
+    scale=st.sampled_from([1e-4, 0.01, 1.0, 3.7]),
+    first=st.floats(0, 1),
+    seed=st.integers(0, 9),
+)
+def test_what_is_within_the_range_comes_back_code_for_code(low, codes, scale, first, seed):
+    start = int(first * (65534 - codes))
+    band = Band("red", scale, low - start * scale, low, low + codes * scale, True)
+    x = np.random.default_rng(seed).integers(start, start + codes, (1, 4, 4), endpoint=True).astype(np.uint16)
+    x[0, 0, 0] = NODATA
+    found, _ = pipeline(certain("NoOp"), (band,))(x, np.zeros((4, 4), np.uint8), seed)
+    assert np.array_equal(found, x)
 
 
 @pytest.mark.parametrize("name", HAKAI)
