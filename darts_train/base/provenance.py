@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
     "darts-train", "torch", "lightning", "segmentation-models-pytorch", "timm", "numpy", "pandas", "pyarrow",
-    "scikit-learn", "zarr", "optuna", "onnx", "onnxruntime", "rasterio", "geopandas", "typer",
+    "scikit-learn", "zarr", "optuna", "onnx", "onnxruntime", "rasterio", "geopandas", "typer", "albumentations",
 )  # fmt: skip
 
 

@@ -16,9 +16,10 @@ from darts_train.base.errors import UserError
 from darts_train.base.executor import core_count
 from darts_train.dataset.cache import CacheShape
 from darts_train.dataset.splits import SplitIndices
+from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.experiments.bench_result import BenchResult
 from darts_train.experiments.run_network import make_module
-from darts_train.experiments.run_settings import PreparedRun, prepare_run
+from darts_train.experiments.run_settings import PreparedRun, check_reader, make_reader, prepare_run
 from darts_train.options.learning import Data, Device, Hyperparameters, Run, Split, Training
 from darts_train.options.tools import Bench
 from darts_train.training.bare import BareSteps
@@ -49,10 +50,12 @@ def bench(
     Raises UserError as a run with these settings would before its first epoch. Of a set that is larger than main
     memory the loader's rate is that of the patches that were met.
     """
+    hyperparameters = with_read_augmentations(hyperparameters)
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     precision = resolve_precision(training.precision, prepared.device)
     check_compiling(training, prepared.device)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
+    check_reader(hyperparameters, training.kept_in, prepared.device)
     loader = _data_module(prepared, hyperparameters, training, run.random_seed)
     h = with_numbers(hyperparameters, lambda: training_pixels(prepared.data, prepared.indices.train))
     steps = BareSteps(make_module(prepared, h, training, run.random_seed), precision, prepared.device)
@@ -121,7 +124,7 @@ def _data_module(prepared: PreparedRun, h: Hyperparameters, training: Training, 
     indices = SplitIndices(train, empty, empty)
     return TrainDataModule(
         prepared.data, indices, batch_size=h.batch_size, seed=seed, num_workers=training.num_workers, cache=cache,
-        device=prepared.device,
+        device=prepared.device, reader=make_reader(h, prepared, seed),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from darts_train.experiments.beside_baseline import with_baseline
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
 from darts_train.experiments.run_settings import (
+    check_reader,
     check_recomputing,
     check_start,
     plain_settings,
@@ -77,6 +78,7 @@ def execute_run(
     if training.gradient_checkpointing:
         check_recomputing(hyperparameters)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
+    check_reader(hyperparameters, training.kept_in, prepared.device)
     sample_weights(prepared.data.metadata, prepared.indices.train, training.sample_weights, training.balance)
     start = check_start(prepared, training, continue_from, weights_from)
     fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)

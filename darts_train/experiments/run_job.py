@@ -15,7 +15,7 @@ from darts_train.base.files import atomic_path, sweep_leftovers
 from darts_train.base.log import logger
 from darts_train.base.provenance import host, now, package_versions
 from darts_train.experiments.run_network import fitting_portions, fitting_size, make_module
-from darts_train.experiments.run_settings import PreparedRun
+from darts_train.experiments.run_settings import PreparedRun, make_reader
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
 from darts_train.training.checkpoint import BEST, KeepCheckpoints, newest_whole
@@ -243,6 +243,7 @@ def _fit(job: RunJob, attempt: _Attempt) -> None:
         sample_weights=training.sample_weights,
         balance=training.balance,
         samples_per_epoch=training.samples_per_epoch,
+        reader=make_reader(attempt.h, prepared, job.seed),
     )
     if data.weights is not None:
         _log.info("%s", data.weights.words)

@@ -23,7 +23,10 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
+from darts_train.training.albumentations_library import Building, pipeline_tree
+from darts_train.training.albumentations_probe import NEEDING, trained_size
 from darts_train.training.augmentation_pipeline import Pipeline
+from darts_train.training.augmentation_reader import OPTION, ReaderPipeline, shown_bands
 from darts_train.training.checkpoint import progress, read_checkpoint
 from darts_train.training.losses_build import check_learning, plain_recipe
 from darts_train.training.recompute import checked_blocks
@@ -62,7 +65,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     opened = TrainData.open(data.train_data_dir, data.bands)
     hyperparameters = with_read_augmentations(hyperparameters)
     check_learning(hyperparameters, len(opened.config.classes))
-    Pipeline(hyperparameters.augmentations or (), opened.bands, data.nodata_fill, opened.config.ignore_index)
+    check_augmentation(hyperparameters, opened, data.nodata_fill, options)
     indices = make_split(opened.metadata, split, fold, opened.config.patch_size)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
@@ -82,6 +85,34 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         fit=fit,
     )
     return PreparedRun(opened, indices, where, config)
+
+
+def check_augmentation(settings: Hyperparameters, opened: TrainData, fill: float, options: NetworkOptions) -> None:
+    """Raise UserError where patches of this set cannot be augmented so, or the network takes none that come of it."""
+    chosen, patch_size = settings.augmentations, opened.config.patch_size
+    if pipeline_tree(chosen) is None:
+        Pipeline(chosen or (), opened.bands, fill, opened.config.ignore_index)
+    elif settings.augment:
+        size = trained_size(chosen, opened.bands, patch_size)
+        if size != patch_size:
+            choose_fit(settings, size, options)
+
+
+def check_reader(settings: Hyperparameters, cache: str | None, device: torch.device) -> None:
+    """Raise UserError where patches are held on a CUDA device and augmented by what only reaches main memory."""
+    if settings.augment and cache == "device" and device.type != "cpu" and pipeline_tree(settings.augmentations):
+        raise UserError(
+            f"--cache device: {OPTION} is for the reader, in main memory; use --cache memory, or a directory."
+        )
+
+
+def make_reader(settings: Hyperparameters, prepared: PreparedRun, seed: int) -> ReaderPipeline | None:
+    """What augments training patches while they are read, None where that is the device's."""
+    tree = pipeline_tree(settings.augmentations) if settings.augment else None
+    if tree is None:
+        return None
+    bands = shown_bands(InputSpecification.from_config(prepared.config), prepared.data.bands)
+    return ReaderPipeline(Building(tree, OPTION, NEEDING), bands, prepared.data.config.ignore_index, seed)
 
 
 def input_specification(data: Data, opened: TrainData, indices: SplitIndices) -> InputSpecification:

@@ -1,20 +1,21 @@
 """A serialised Albumentations pipeline becomes steps of ours. The tree is read here; the library is not needed.
 
 What the tree leaves out has Albumentations' default (2.0.8). Normalisation and conversions to tensors are left out:
-the network's input specification does that. Borders are no data here, whatever they are filled with there; anything
-else without a counterpart is refused.
+the network's input specification does that. Borders are no data here, whatever they are filled with there. Where
+anything else has no counterpart, the whole pipeline is Albumentations' to run (`augmentation_reader.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from darts_train.base.errors import UserError
 from darts_train.training.augmentation_registry import GROUPS, OPERATIONS
 from darts_train.training.augmentation_text import Step, make_step
 
+CLASS = "__class_fullname__"
 OTHER_NAMES = {"SquareSymmetry": "D4", "ChannelDropout": "BandDropout"}
 OTHER_PARAMETERS = {"channel_drop_range": "num_bands_range"}
-LEFT_OUT = ("Normalize", "ToFloat", "ToTensorV2")  # the input specification's
+LEFT_OUT = ("Normalize", "ToFloat", "FromFloat", "ToTensorV2")  # the input specification's
 # Where ours differ. Chances of flips and of most others are 0.5 in either.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "RandomBrightnessContrast": {"brightness_by_max": True},
@@ -44,16 +45,27 @@ FIXED: dict[str, tuple[Any, ...]] = {
 }
 
 
-def steps_of(tree: Mapping[str, Any], where: str) -> tuple[Step, ...]:
-    """The steps of what `albumentations.to_dict` or `save` wrote, with or without its `transform` key.
+class NoCounterpart(UserError):
+    """A transform, or a parameter of one, that is not among ours, or means something else."""
 
-    Raises UserError, one line, naming what has no counterpart.
+
+def top_of(tree: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The outermost transform of what `albumentations.to_dict` or `save` wrote, with or without its `transform` key.
+
+    Raises UserError where there is none.
     """
     top = tree.get("transform", tree)
-    if not isinstance(top, Mapping) or "__class_fullname__" not in top:
-        raise UserError(
-            f"{where}: no serialised Albumentations pipeline: it has no 'transform' with __class_fullname__."
-        )
+    if not isinstance(top, Mapping) or CLASS not in top:
+        raise UserError(f"{where}: no serialised Albumentations pipeline: it has no 'transform' with {CLASS}.")
+    return top
+
+
+def steps_of(tree: Mapping[str, Any], where: str) -> tuple[Step, ...]:
+    """The steps of a serialised pipeline.
+
+    Raises NoCounterpart, one line, naming what has none, and UserError for what is no pipeline.
+    """
+    top = top_of(tree, where)
     if _name(top) != "Compose":
         return _members([top], where)
     chance = _number(top.get("p", 1.0))
@@ -61,13 +73,31 @@ def steps_of(tree: Mapping[str, Any], where: str) -> tuple[Step, ...]:
     return members if chance == 1.0 or not members else (make_step("Sequential", {"p": chance}, members, where),)
 
 
+def without_counterpart(tree: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Names of the transforms that `steps_of` would refuse, each once, in their order. Raises UserError likewise."""
+    return tuple(dict.fromkeys(_unmatched(top_of(tree, where), where)))
+
+
+def _unmatched(node: Any, where: str) -> Iterator[str]:
+    if isinstance(node, Mapping) and isinstance(node.get("transforms"), list):
+        if _name(node) not in ("Compose", *GROUPS):
+            yield _name(node)
+        for child in node["transforms"]:
+            yield from _unmatched(child, where)
+        return
+    try:
+        _step(node, where)
+    except NoCounterpart:
+        yield _name(node)
+
+
 def _members(nodes: list[Any], where: str) -> tuple[Step, ...]:
     return tuple(step for node in nodes if (step := _step(node, where)) is not None)
 
 
 def _step(node: Any, where: str) -> Step | None:
-    if not isinstance(node, Mapping) or "__class_fullname__" not in node:
-        raise UserError(f"{where}: a transform without __class_fullname__: {str(node)[:60]}.")
+    if not isinstance(node, Mapping) or CLASS not in node:
+        raise UserError(f"{where}: a transform without {CLASS}: {str(node)[:60]}.")
     name = OTHER_NAMES.get(_name(node), _name(node))
     if name in LEFT_OUT:
         return None
@@ -79,10 +109,13 @@ def _step(node: Any, where: str) -> Step | None:
         group = "Sequential" if name == "Compose" else name
         return make_step(group, {"p": node.get("p", default)}, children, where)
     if name not in OPERATIONS:
-        raise UserError(
+        raise NoCounterpart(
             f"{where}: {_name(node)} has no counterpart here; there are {', '.join((*OPERATIONS, *GROUPS))}."
         )
-    return make_step(name, _parameters(name, node, where), (), where)
+    try:
+        return make_step(name, _parameters(name, node, where), (), where)
+    except UserError as error:  # beyond our limits, which may be within theirs
+        raise NoCounterpart(str(error)) from None
 
 
 def _parameters(name: str, node: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -96,9 +129,9 @@ def _parameters(name: str, node: Mapping[str, Any], where: str) -> dict[str, Any
                 found[own] = _both_ways(value, f"{where}: {name}: {key}")
         elif key in FIXED:
             if value not in FIXED[key]:
-                raise UserError(f"{where}: {name}: {key}={value} has no counterpart here.")
+                raise NoCounterpart(f"{where}: {name}: {key}={value} has no counterpart here.")
         elif key not in SILENT and not key.startswith("__"):
-            raise UserError(f"{where}: {name}: its parameter {key!r} has no counterpart here.")
+            raise NoCounterpart(f"{where}: {name}: its parameter {key!r} has no counterpart here.")
     return found
 
 
@@ -107,7 +140,7 @@ def _both_ways(value: Any, what: str) -> Any:
     if not isinstance(value, Mapping):
         return value
     if set(value) != {"x", "y"} or value["x"] != value["y"]:
-        raise UserError(f"{what}: different values of x and y have no counterpart here.")
+        raise NoCounterpart(f"{what}: different values of x and y have no counterpart here.")
     return value["x"]
 
 
@@ -119,7 +152,7 @@ def _list(node: Mapping[str, Any], where: str) -> list[Any]:
 
 
 def _name(node: Mapping[str, Any]) -> str:
-    return str(node["__class_fullname__"]).rpartition(".")[2]
+    return str(node.get(CLASS)).rpartition(".")[2]
 
 
 def _number(value: Any) -> float:

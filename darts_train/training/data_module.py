@@ -22,6 +22,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
+from darts_train.training.augmentation_reader import AugmentedPatches, NumberedSampler, ReaderPipeline
 from darts_train.training.health import DataClock
 from darts_train.training.held import HeldPatches, require_room
 from darts_train.training.patches import EpochSampler, Indices, PatchDataset
@@ -80,6 +81,7 @@ class TrainDataModule(pl.LightningDataModule):
         balance: Draw as many positive patches as empty ones.
         samples_per_epoch: Training patches in an epoch; None for as many as there are.
         portions: Batches that are one in the eyes of the user: an epoch has as many patches as with the whole one.
+        reader: Augmentation of training patches as they are read; None where all of it is the device's.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
@@ -101,6 +103,7 @@ class TrainDataModule(pl.LightningDataModule):
         balance: bool = False,
         samples_per_epoch: int | None = None,
         portions: int = 1,
+        reader: ReaderPipeline | None = None,
     ) -> None:
         super().__init__()
         self.data = data
@@ -113,7 +116,8 @@ class TrainDataModule(pl.LightningDataModule):
         self.samples_per_epoch = samples_per_epoch
         self.portions = portions
         self.device = device if self.cache == "device" else _CPU
-        self.threads = 0 if self.cache in HELD else reading_threads(num_workers)
+        self.reader = reader
+        self.threads = 0 if self.cache in HELD and reader is None else reading_threads(num_workers)
         self._source: PatchSource | None = None
         self._parts: dict[str, PatchDataset | HeldPatches] = {}
 
@@ -170,7 +174,9 @@ class TrainDataModule(pl.LightningDataModule):
         sampler.skip = resumed["samples"] if resumed else 0
         clock = DataClock(self.trainer.strategy.root_device if self.trainer else _CPU)
         sampler.multiple = max(min(self.batch_size * self.portions, len(sampler)), 1)
-        return self._loader(part, sampler=sampler, clock=clock)
+        if self.reader is None:
+            return self._loader(part, sampler=sampler, clock=clock)
+        return self._loader(AugmentedPatches(part, self.reader), sampler=NumberedSampler(sampler), clock=clock)
 
     def val_dataloader(self) -> ThreadedLoader:
         """Validation batches, in the order of the rows."""
@@ -180,6 +186,6 @@ class TrainDataModule(pl.LightningDataModule):
         """Test batches, in the order of the rows."""
         return self._loader(self.part("test"))
 
-    def _loader(self, part: PatchDataset | HeldPatches, **settings: Any) -> ThreadedLoader:
+    def _loader(self, part: PatchDataset | HeldPatches | AugmentedPatches, **settings: Any) -> ThreadedLoader:
         pinned = torch.cuda.is_available() and self.device.type == "cpu"
         return ThreadedLoader(part, self.batch_size, self.threads, pin_memory=pinned, **settings)

@@ -25,6 +25,7 @@ from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
+from darts_train.training.albumentations_library import pipeline_tree
 from darts_train.training.augmentation import USUAL, step_seed
 from darts_train.training.augmentation_pipeline import Pipeline
 from darts_train.training.averaging import AveragedWeights, restore_trained
@@ -91,7 +92,8 @@ class SegmentationModule(pl.LightningModule):
         self.mixing = Mixing(self.settings.mixup, self.settings.cutmix, self.ignore_index)
         # What mixes patches has to tell no data from values that equal their fill.
         self.entry = InputLayer(self.spec, marked=True) if self.settings.mixup else self.input
-        self.pipeline = self._pipeline() if augment else None
+        in_reader = pipeline_tree(self.settings.augmentations) is not None
+        self.pipeline = self._pipeline() if augment and not in_reader else None
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
         self.loss = make_loss(self.settings, len(self.classes), self.ignore_index)
@@ -257,7 +259,8 @@ class SegmentationModule(pl.LightningModule):
     def augmented(self, codes: Tensor, y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Patches float32 [n, c, h, w] of codes, augmented where they are to be, and labels [n, h, w], moved alike.
 
-        No data is NaN where patches are resampled before the network sees them, and for MixUp.
+        No data is NaN where patches are resampled before the network sees them, and for MixUp. Where augmentation is
+        the reader's (`augmentation_reader.py`), it has been done.
         """
         return (self.entry(codes), y) if self.pipeline is None else self.pipeline(codes, y, self.entry, seed)
 

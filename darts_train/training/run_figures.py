@@ -22,6 +22,7 @@ from darts_train.figures.augmentation_panel import augmentation_panel
 from darts_train.figures.progress import Line, epochs_panel
 from darts_train.figures.split_panel import Part, split_panel
 from darts_train.models.fit import fitted
+from darts_train.training.augmentation_reader import AugmentedPatches, ReaderPipeline
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule
@@ -61,7 +62,8 @@ class RunFigures(Callback):
             draw = partial(split_panel, split_parts(data, self.indices), f"{data.root.name}: {self.indices.summary()}")
             self._paint("data", "split", draw)
             if module.augment or module.mixing:
-                self._paint("data", "augmentation", _augmentation(data, module, self.indices))
+                reader = trainer.datamodule.reader  # type: ignore[attr-defined]
+                self._paint("data", "augmentation", _augmentation(data, module, self.indices, reader))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Patches and curves, where it is time."""
@@ -134,17 +136,21 @@ def _parts(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[TrainData, 
     return loaders.data, module
 
 
-def _augmentation(data: TrainData, module: SegmentationModule, indices: SplitIndices) -> "partial[bytes]":
+def _augmentation(
+    data: TrainData, module: SegmentationModule, indices: SplitIndices, reader: ReaderPipeline | None
+) -> "partial[bytes]":
     """Draws with generators of their own: training's are untouched."""
     rows = chosen_patches(data, indices.train)[:ROWS]
-    batch = PatchDataset(data, rows).__getitems__(range(len(rows)))
-    codes, y = batch["x"].to(module.device), batch["y"].to(module.device)
+    part = PatchDataset(data, rows)
+    batch = part.__getitems__(range(len(rows)))
+    pictures = []
     with torch.no_grad():
-        pictures = [(module.input(codes), y)]
-        for draw in range(1, DRAWS):
+        for draw in range(DRAWS):
+            drawn = batch if reader is None or not draw else AugmentedPatches(part, reader).drawn(batch, draw)
+            codes, y = drawn["x"].to(module.device), drawn["y"].to(module.device)
             mixed = module.step_input(codes, y, draw)
-            pictures.append((mixed.x, mixed.y))
-    pictures = [(module.input.shown(x), labels) for x, labels in pictures]
+            pictures.append((mixed.x, mixed.y) if draw else (module.input(codes), y))
+    pictures = [(module.input.shown(x), labels) for x, labels in pictures if labels.shape == pictures[-1][1].shape]
     x, labels = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*pictures, strict=True))
     title = "augmentation: each row a training patch with its labels, and draws of it"
     return partial(augmentation_panel, x, labels, module.spec.names, data.config.ignore_index, title)

@@ -6,7 +6,7 @@ A run that was killed goes on bit for bit because nothing random has to be resto
 
 import hashlib
 
-INIT, ORDER, STEP, DROPOUT = "init", "order", "step", "dropout"
+INIT, ORDER, STEP, DROPOUT, READER = "init", "order", "step", "dropout", "reader"
 
 
 def mixed_seed(seed: int, stream: str, position: int) -> int:

@@ -1,15 +1,19 @@
 """Serialised Albumentations pipelines, as files of others have them."""
 
 import json
+import sys
 
 import pytest
+import yaml
 
 from darts_train.base.errors import UserError
 from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.options.learning import Hyperparameters
+from darts_train.training.albumentations_library import pipeline_tree
 from darts_train.training.augmentation_text import parse_steps
 from darts_train.training.module import SegmentationModule
-from tests.support.runs import run
+from tests.support.pipelines import p1b, p3
+from tests.support.runs import run, weights_hash
 from tests.support.sets import make_set
 
 
@@ -113,25 +117,63 @@ def test_groups_in_groups_and_a_chance_of_the_whole(tmp_path):
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [
-        ([node("CLAHE", p=0.1)], "CLAHE has no counterpart here; there are HorizontalFlip"),
-        ([node("OneOf", p=1, transforms=[node("ElasticTransform")])], "ElasticTransform has no counterpart"),
-        ([node("SomeOf", p=1, n=2, transforms=[])], "SomeOf has no counterpart"),
-        ([node("Affine", scale={"x": [1, 1], "y": [1, 2]})], "Affine: scale: different values of x and y"),
-        ([node("Rotate", border_mode=4)], "Rotate: border_mode=4 has no counterpart"),
-        ([node("Rotate", wobble=4)], "Rotate: its parameter 'wobble' has no counterpart"),
-        ([node("Rotate", limit=[-400, 5])], "Rotate: limit: [-400, 5] must be at least -360"),
-        ([node("Rotate", p=1.5)], "p: 1.5 must be"),
         ([{"name": "Rotate"}], "without __class_fullname__"),
         ([node("OneOf", p=1)], "OneOf has no list 'transforms'"),
         ([node("Normalize", p=1)], "there is no augmentation in it"),
     ],
 )
-def test_what_has_no_counterpart_is_refused(tmp_path, nodes, words):
+def test_what_is_no_pipeline_is_refused(tmp_path, nodes, words):
+    told(tmp_path, nodes, words)
+
+
+def told(tmp_path, nodes, words):
     with pytest.raises(UserError) as error:
         read(tmp_path / "a.json", *nodes)
     assert words in str(error.value)
     assert str(error.value).startswith(f"--augment-config: {tmp_path / 'a.json'}")
     assert "\n" not in str(error.value)
+
+
+THEIRS = [
+    ([node("D4"), node("CLAHE", p=0.1), node("CLAHE")], "CLAHE"),
+    ([node("OneOf", p=1, transforms=[node("ElasticTransform"), node("Blur")])], "ElasticTransform"),
+    ([node("SomeOf", p=1, n=2, transforms=[node("D4")])], "SomeOf"),
+    ([node("Affine", scale={"x": [1, 1], "y": [1, 2]}), node("MedianBlur")], "Affine, MedianBlur"),
+    ([node("Rotate", border_mode=4)], "Rotate"),
+    ([node("Rotate", limit=[-400, 5])], "Rotate"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "names"), THEIRS)
+def test_what_has_no_counterpart_needs_albumentations(tmp_path, nodes, names, monkeypatch):
+    monkeypatch.setitem(sys.modules, "albumentations", None)
+    line = ": only Albumentations can do that, which is not installed: uv pip install 'darts-train[albumentations]'"
+    told(tmp_path, nodes, f"a.json: {names}{line}")
+
+
+@pytest.mark.parametrize(("nodes", "names"), THEIRS)
+def test_what_has_no_counterpart_is_kept_whole(tmp_path, nodes, names):
+    pytest.importorskip("albumentations")
+    (text,) = read(tmp_path / "a.json", *nodes, seed=4)
+    assert pipeline_tree([text])["transforms"] == nodes
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([node("D4", p=1), node("Rotate", wobble=4)], "transform.transforms[1]: Rotate has no parameter wobble."),
+        ([node("Rotate", p=1.5)], "transform.transforms[0]: Rotate: p: "),
+        ([node("OneOf", p=1, transforms=[node("Blur"), node("CLAEH")])],
+         "transform.transforms[0].transforms[1]: Albumentations has no CLAEH to read; nearest: CLAHE"),
+        ([node("os.system", command="true")], "Albumentations has no system to read"),
+        ([node("CLAHE"), node("OneOf", p=1)], ": OneOf has no list 'transforms'"),
+        ([node("CropAndPad")], "transform.transforms[0]: CropAndPad: Both px and percent parameters cannot be None"),
+        ([node("CLAHE", clip_limit="high")], "CLAHE: clip_limit.tuple[float, float]: Input should be a valid tuple."),
+    ],
+)  # fmt: skip
+def test_what_albumentations_does_not_take_is_told_with_its_place(tmp_path, nodes, words):
+    pytest.importorskip("albumentations")
+    told(tmp_path, nodes, words)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"transform": [1]}', '{"transform": {"a": 1}}'])
@@ -161,6 +203,36 @@ def test_a_run_with_a_file_is_one_with_what_it_says(tmp_path):
     module = SegmentationModule.load_from_checkpoint(first.best_checkpoint, weights_only=True, pretrained=False)
     assert [str(step) for step in module.pipeline.steps] == list(texts)
     assert (tmp_path / "run/figures/data/augmentation.png").is_file()
+
+
+def test_a_run_augmented_by_albumentations(tmp_path):
+    pytest.importorskip("albumentations")
+    make_set(tmp_path / "set", patches=6, size=32)
+    path = tmp_path / "p1b.yaml"
+    path.write_text(yaml.safe_dump(p1b(32)))
+    first, again = (
+        run(tmp_path / "set", tmp_path / directory, h={"augment_config": path}, t={"max_epochs": 1, **settings})
+        for directory, settings in (("one", {"plot_every_n_val_epochs": 1}), ("two", {"num_workers": 0}))
+    )
+    assert weights_hash(first.best_checkpoint) == weights_hash(again.best_checkpoint)
+    recorded = json.loads((tmp_path / "one" / "run.json").read_text())["settings"]["hyperparameters"]
+    assert pipeline_tree(recorded["augmentations"]) == p1b(32)["transform"]
+    module = SegmentationModule.load_from_checkpoint(first.best_checkpoint, weights_only=True, pretrained=False)
+    assert (module.in_reader, module.pipeline) == (True, None)
+    assert (tmp_path / "one/figures/data/augmentation.png").is_file()
+
+
+def test_patches_may_become_smaller(tmp_path):
+    pytest.importorskip("albumentations")
+    make_set(tmp_path / "set", patches=6, size=64)
+    path = tmp_path / "crop.yaml"
+    path.write_text(yaml.safe_dump(p3(32)))
+    found = run(tmp_path / "set", tmp_path / "run", h={"augment_config": path}, t={"max_epochs": 1})
+    assert found.best_checkpoint.is_file()
+    path.write_text(yaml.safe_dump(p3(33)))
+    with pytest.raises(UserError, match="33"):
+        run(tmp_path / "set", tmp_path / "other", h={"augment_config": path})
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_wrong_name_is_told_before_anything_is_written(tmp_path):
