@@ -18,7 +18,8 @@ from darts_train.dataset.cache import CacheShape
 from darts_train.dataset.splits import SplitIndices
 from darts_train.experiments.bench_result import BenchResult
 from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun, prepare_run
-from darts_train.options.learning import Data, Device, Hyperparameters, Run, Split, Training
+from darts_train.experiments.world import choose_devices
+from darts_train.options.learning import Data, Device, Devices, Hyperparameters, Run, Split, Training
 from darts_train.options.tools import Bench
 from darts_train.training.bare import BareSteps
 from darts_train.training.data_module import HELD, TrainDataModule, check_cache
@@ -40,12 +41,14 @@ def bench(
     run: Run,
     device: Device,
     measured: Bench,
+    devices: Devices | None = None,
 ) -> BenchResult:
     """Measure for `measured.bench_seconds` each: network alone, loader alone, both.
 
     Raises UserError as a run with these settings would before its first epoch. Of a set that is larger than main
     memory the loader's rate is that of the patches that were met.
     """
+    device, _ = choose_devices(devices or Devices(), device)
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     precision = resolve_precision(training.precision, prepared.device)
     check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)

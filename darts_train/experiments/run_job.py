@@ -1,14 +1,17 @@
 """One run in its directory: begin, go on, or find it finished; and keep run.json true whatever happens."""
 
-from dataclasses import dataclass
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from darts_train.artifacts.run_record import RunRecord, read_record, write_record
 from darts_train.artifacts.tree import RunPlace
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
-from darts_train.base.log import logger
+from darts_train.base.log import ROOT, logger
 from darts_train.base.provenance import host, now, package_versions
+from darts_train.experiments.crew import Crew, follow
 from darts_train.experiments.run_settings import FIRST_HYPERPARAMETERS, PreparedRun
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Hyperparameters, Tracking, Training
@@ -18,6 +21,7 @@ from darts_train.training.fit import fit
 from darts_train.training.losses_build import plain_recipe, training_pixels, with_numbers
 from darts_train.training.module import SegmentationModule
 from darts_train.training.painter import Painter
+from darts_train.training.ranks import World
 from darts_train.training.recompute import recompute_blocks
 from darts_train.training.run_figures import RunFigures
 from darts_train.training.services import SendCheckpoints, ServiceTracker
@@ -77,8 +81,10 @@ class RunJob:
         return self.place.directory / CHECKPOINTS
 
 
-def go_on_or_begin(job: RunJob) -> RunResult:
+def go_on_or_begin(job: RunJob, crew: Crew | None = None) -> RunResult:
     """Return what is finished, go on from last.ckpt, or begin. The caller holds the run's lock.
+
+    `crew`: the processes that train together, where there are several.
 
     Raises UserError where the directory holds a run with another fingerprint, and whatever ends training.
     """
@@ -114,26 +120,49 @@ def go_on_or_begin(job: RunJob) -> RunResult:
     write_record(job.place.directory, record)
     with atomic_path(job.place.directory / SPLIT_FILE) as temporary:
         job.prepared.indices.table(job.prepared.data.metadata).to_parquet(temporary)
-    return _train(job, record, last)
+    return _train(job, record, last, crew)
 
 
-def _train(job: RunJob, record: RunRecord, last: Path | None) -> RunResult:
-    """Fit, and keep run.json true whatever happens."""
-    keeper = KeepCheckpoints(
+def follow_run(world: World) -> None:
+    """Compute as one of the processes of a run whose rank 0 is another; nothing is written.
+
+    Returns when the run ends, and raises what ends it.
+    """
+    logging.getLogger(ROOT).setLevel(logging.CRITICAL + 1)  # rank 0 says it
+    follow(world, _work)
+
+
+def _work(task: tuple[RunJob, Path | None], world: World) -> None:
+    job, last = task
+    prepared = replace(job.prepared, device=world.device)
+    _fit(replace(job, prepared=prepared), _keeper(job), last, world)
+
+
+def _keeper(job: RunJob) -> KeepCheckpoints:
+    return KeepCheckpoints(
         job.checkpoints, job.place.run_id, job.training.save_top_k, job.training.early_stopping_patience
     )
-    try:
-        _fit(job, keeper, last)
-    except BaseException as error:
+
+
+def _train(job: RunJob, record: RunRecord, last: Path | None, crew: Crew | None) -> RunResult:
+    """Fit, and keep run.json true whatever happens."""
+    keeper = _keeper(job)
+
+    def close(error: BaseException) -> None:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = None if stopped else (str(error).strip().splitlines() or [type(error).__name__])[0]
-        status = "interrupted" if stopped else "failed"
-        _close(job, record, keeper, {"status": status, "error": reason})
+        _close(job, record, keeper, {"status": "interrupted" if stopped else "failed", "error": reason})
+
+    try:
+        with crew.at_work((job, last), close) if crew else nullcontext():
+            _fit(job, keeper, last, crew.world if crew else None)
+    except BaseException as error:
+        close(error)
         raise
     return _result(job, _close(job, record, keeper, {"status": "finished"}), resumed=last is not None)
 
 
-def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
+def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None, world: World | None = None) -> None:
     start = last or job.continue_from
     replaced = start is not None or job.weights_from is not None
     place, prepared, training = job.place, job.prepared, job.training
@@ -158,12 +187,15 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         batch_size=h.batch_size,
         seed=job.seed,
         num_workers=training.num_workers,
+        processes=world.devices if world else 1,
         cache=training.kept_in,
         device=prepared.device,
         sample_weights=training.sample_weights,
         balance=training.balance,
         samples_per_epoch=training.samples_per_epoch,
     )
+    if world and world.rank:
+        return fit(module, data, training, prepared.device, keeper, [], [], start, world)
     if data.weights is not None:
         _log.info("%s", data.weights.words)
     done = progress(read_checkpoint(last)) if last else (0, 0)
@@ -178,7 +210,7 @@ def _fit(job: RunJob, keeper: KeepCheckpoints, last: Path | None) -> None:
         training.check_val_every_n_epoch,
     )  # fmt: skip
     try:
-        fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start)
+        fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start, world)
     finally:
         painter.close(wait=False)  # a run that came to its end has waited for its pictures
 

@@ -21,6 +21,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
+from darts_train.training import ranks
 from darts_train.training.health import DataClock
 from darts_train.training.held import HeldPatches, require_room
 from darts_train.training.patches import EpochSampler, Indices, PatchDataset
@@ -32,9 +33,13 @@ _log = logger("training")
 
 
 def check_cache(
-    cache: str | None, data: TrainData, indices: SplitIndices | None = None, device: torch.device = _CPU
+    cache: str | None,
+    data: TrainData,
+    indices: SplitIndices | None = None,
+    device: torch.device = _CPU,
+    processes: int = 1,
 ) -> None:
-    """Check `--cache`; nothing is created.
+    """Check `--cache`; nothing is created. In main memory each of `processes` of this machine holds its own copy.
 
     Raises UserError where it names a directory that cannot be one, or where training and validation patches (of
     `indices`) have no room in the memory that is to hold them: main memory, or that of `device`.
@@ -42,7 +47,9 @@ def check_cache(
     if cache in HELD:
         if indices is not None:
             count = len(np.union1d(indices.train, indices.val))
-            require_room(count * _patch_bytes(data), device if cache == "device" else _CPU)
+            where = device if cache == "device" else _CPU
+            copies = processes if where.type == "cpu" else 1
+            require_room(count * copies * _patch_bytes(data), where)
     elif cache is not None:
         place = Path(cache).expanduser()
         meant = nearest(cache, HELD)
@@ -74,10 +81,12 @@ class TrainDataModule(pl.LightningDataModule):
         sample_weights: Expression that says how often each training patch is drawn (see `dataset.sample_weights`).
         balance: Draw as many positive patches as empty ones.
         samples_per_epoch: Training patches in an epoch; None for as many as there are.
+        processes: That train together on this machine, and share its cores.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
-    batch. Validation and test keep the order of the rows and leave out nothing.
+    batch. Validation and test keep the order of the rows and leave out nothing. Processes that train together share
+    both; `batch_size` is that of each.
     """
 
     def __init__(
@@ -94,6 +103,7 @@ class TrainDataModule(pl.LightningDataModule):
         sample_weights: str | None = None,
         balance: bool = False,
         samples_per_epoch: int | None = None,
+        processes: int = 1,
     ) -> None:
         super().__init__()
         self.data = data
@@ -105,7 +115,7 @@ class TrainDataModule(pl.LightningDataModule):
         self.weights = weights_of(data.metadata, indices.train, sample_weights, balance)
         self.samples_per_epoch = samples_per_epoch
         self.device = device if self.cache == "device" else _CPU
-        self.threads = 0 if self.cache in HELD else reading_threads(num_workers)
+        self.threads = 0 if self.cache in HELD else reading_threads(num_workers, processes)
         self._source: PatchSource | None = None
         self._parts: dict[str, PatchDataset | HeldPatches] = {}
 
@@ -148,7 +158,8 @@ class TrainDataModule(pl.LightningDataModule):
         """Shuffled training batches of the trainer's current epoch."""
         part = self.part("train")
         weights = None if self.weights is None else self.weights.values
-        sampler = EpochSampler(len(part), self.seed, self.samples_per_epoch, weights)
+        share = (ranks.rank(), ranks.count())
+        sampler = EpochSampler(len(part), self.seed, self.samples_per_epoch, weights, share)
         # A resumed run must begin with the order of its epoch: Lightning's own call comes after the first prefetch.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
@@ -157,8 +168,9 @@ class TrainDataModule(pl.LightningDataModule):
         return self._loader(part, sampler=sampler, drop_last=len(sampler) > self.batch_size, clock=clock)
 
     def val_dataloader(self) -> ThreadedLoader:
-        """Validation batches, in the order of the rows."""
-        return self._loader(self.part("val"))
+        """Validation batches, in the order of the rows; of several processes each takes its share."""
+        part = self.part("val")
+        return self._loader(part, sampler=range(ranks.rank(), len(part), ranks.count()))
 
     def test_dataloader(self) -> ThreadedLoader:
         """Test batches, in the order of the rows."""

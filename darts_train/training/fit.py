@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -25,6 +26,7 @@ from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.health import EpochHealth
 from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.ranks import AddsUpValidation, Place, World, trainer_settings, without_lightnings_vote
 from darts_train.training.services import ServiceTracker
 from darts_train.training.termination import LeaveOnSigterm
 from darts_train.training.trackers import FileTracker
@@ -41,11 +43,12 @@ def fit(
     trackers: Sequence[FileTracker | ServiceTracker],
     callbacks: Sequence[Callback] = (),
     start: Path | None = None,
+    world: World | None = None,
 ) -> None:
     """Train until `max_epochs`, or until validation no longer gains; from the checkpoint `start` where one is given.
 
     Validates every `check_val_every_n_epoch` epochs and always after the last one, so that there is a best checkpoint
-    however the two numbers relate.
+    however the two numbers relate. `world`: the processes that train together, where they have met.
 
     Raises:
         TrainingError: the loss diverged, or the device has too little memory.
@@ -54,7 +57,7 @@ def fit(
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
     every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
-    trainer = _trainer(training, module.settings, device, every, trackers)
+    trainer = _trainer(training, module.settings, device, every, trackers, world)
     handler = signal.getsignal(signal.SIGINT)
     try:
         with quiet_lightning(), arithmetic(device):
@@ -76,12 +79,14 @@ def _trainer(
     device: torch.device,
     callbacks: list[Callback],
     trackers: Sequence[FileTracker | ServiceTracker],
+    world: World | None,
 ) -> pl.Trainer:
     accelerator, devices = resolve_device(str(device))
+    where: dict[str, Any] = trainer_settings(world) if world else {"accelerator": accelerator, "devices": devices}
+    plugins: list[Any] = [AtomicCheckpointIO(), *([Place(world)] if world else [])]
     with quiet_lightning():
-        return pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
+        trainer = pl.Trainer(
+            **where,
             precision=resolve_precision(training.precision, device),  # type: ignore[arg-type]
             max_epochs=training.max_epochs,
             check_val_every_n_epoch=training.check_val_every_n_epoch,
@@ -90,12 +95,15 @@ def _trainer(
             gradient_clip_val=settings.gradient_clip or None,
             num_sanity_val_steps=0,
             logger=list(trackers),
-            callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
-            enable_progress_bar=sys.stderr.isatty(),
+            callbacks=[*([AddsUpValidation()] if world else []), *callbacks],
+            plugins=plugins,
+            enable_progress_bar=sys.stderr.isatty() and not (world and world.rank),
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+        if world:
+            without_lightnings_vote(trainer)
+        return trainer
 
 
 class _LastEpochIsValidated(Callback):
@@ -124,6 +132,7 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
             yield
     finally:
         for log, level in zip(loggers, levels, strict=True):

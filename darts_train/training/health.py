@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.log import logger
+from darts_train.training import ranks
 from darts_train.training.patches import Batch
 
 DATA_WAIT, SAMPLES_PER_SECOND = "health/data_wait", "health/samples_per_second"
@@ -110,7 +111,7 @@ class EpochHealth(Callback):
         waited = clock.take() if clock is not None else 0.0
         seconds = max(time.perf_counter() - self._started - self._apart, 1e-9)
         share = min(waited / seconds, 1.0)
-        pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: self._samples / seconds}  # type: ignore[assignment]
+        pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: self._samples * ranks.count() / seconds}  # type: ignore[assignment]
         if share > MUCH and trainer.current_epoch and not self._told:  # the first epoch also warms files up
             self._told = True
             _log.info("%.0f %% of the epoch went by waiting for data; `darts bench` says what to change.", 100 * share)
