@@ -160,8 +160,9 @@ def run_fingerprint(
     """Hash of everything that decides a run's result: two runs with the same one give the same network.
 
     `start` is a checkpoint that the run begins with; its content counts, not its name. Not in the hash: where the
-    data lie, the device, readers, figures, trackers; but their number, `processes`, as each has batches of its own. An option that came later counts only where it is not at its
-    default, so that the runs of older versions keep their hash and go on.
+    data lie, the device, readers, figures, trackers; but `processes`, their number, as each has batches of its own.
+    An option that came later counts only where it is not at its default, so that the runs of older versions keep their
+    hash and go on.
     """
     several = {"processes": processes} if processes > 1 else {}
     drawing = {name: value for name in DRAWING if (value := getattr(training, name))}

@@ -140,11 +140,11 @@ def gathered(world: World, store: Any = None) -> Iterator[None]:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # no need to look for this machine's name
     if world.accelerator == "cuda":
         torch.cuda.set_device(world.device)
-    where: dict[str, Any] = {"store": store} if store else {"init_method": f"tcp://{world.address}:{world.port}"}
-    if world.elastic:
-        where = {"init_method": "env://"}
     backend = "gloo" if world.accelerator == "cpu" else "cpu:gloo,cuda:nccl"
     try:
+        if store is None and not world.elastic:
+            store = _store(world, world.rank == 0)
+        where = {"init_method": "env://"} if store is None else {"store": store}
         dist.init_process_group(backend, rank=world.rank, world_size=world.count, timeout=PATIENCE, **where)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -157,9 +157,13 @@ def gathered(world: World, store: Any = None) -> Iterator[None]:
 
 def meeting_point(world: World) -> Any:
     """The store through which the processes of one machine meet: rank 0 listens at a free port, its `port`."""
-    return dist.TCPStore(  # type: ignore[attr-defined]
-        world.address, 0, world.count, is_master=True, timeout=MEETING, wait_for_workers=False
-    )
+    return _store(world, True)
+
+
+def _store(world: World, listens: bool) -> Any:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    return TCPStore(world.address, world.port, world.count, listens, MEETING, wait_for_workers=False)
 
 
 def from_first(value: Any) -> Any:
