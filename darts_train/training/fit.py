@@ -26,7 +26,14 @@ from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.health import EpochHealth
 from darts_train.training.module import SegmentationModule, TrainingError
-from darts_train.training.ranks import AddsUpValidation, Place, World, trainer_settings, without_lightnings_vote
+from darts_train.training.ranks import (
+    AddsUpValidation,
+    Place,
+    World,
+    some_parameters_rest,
+    trainer_settings,
+    without_lightnings_vote,
+)
 from darts_train.training.services import ServiceTracker
 from darts_train.training.termination import LeaveOnSigterm
 from darts_train.training.trackers import FileTracker
@@ -57,7 +64,8 @@ def fit(
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
     every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
-    trainer = _trainer(training, module.settings, device, every, trackers, world)
+    some_rest = world is not None and (module.settings.unfreeze_at_epoch > 0 or _some_rest(module))
+    trainer = _trainer(training, module.settings, device, every, trackers, world, some_rest)
     handler = signal.getsignal(signal.SIGINT)
     try:
         with quiet_lightning(), arithmetic(device):
@@ -80,9 +88,12 @@ def _trainer(
     callbacks: list[Callback],
     trackers: Sequence[FileTracker | ServiceTracker],
     world: World | None,
+    some_rest: bool,
 ) -> pl.Trainer:
     accelerator, devices = resolve_device(str(device))
-    where: dict[str, Any] = trainer_settings(world) if world else {"accelerator": accelerator, "devices": devices}
+    where: dict[str, Any] = {"accelerator": accelerator, "devices": devices}
+    if world:
+        where = trainer_settings(world, some_rest)
     plugins: list[Any] = [AtomicCheckpointIO(), *([Place(world)] if world else [])]
     with quiet_lightning():
         trainer = pl.Trainer(
@@ -104,6 +115,12 @@ def _trainer(
         if world:
             without_lightnings_vote(trainer)
         return trainer
+
+
+def _some_rest(module: SegmentationModule) -> bool:
+    side = module.hparams["config"]["patch_size"]
+    patch = torch.zeros(1, len(module.spec.bands), side, side)
+    return some_parameters_rest(module.model, module.fit.image(patch).to("meta"))
 
 
 class _LastEpochIsValidated(Callback):
@@ -132,7 +149,6 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation.*")
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*find_unused_parameters=True was specified.*")
             yield
     finally:
         for log, level in zip(loggers, levels, strict=True):

@@ -2,8 +2,8 @@
 
 Stateless where a resumed run must repeat an uninterrupted one: the learning rate is a function of epoch and step, and
 every draw within a step (augmentation, dropout) a function of the run's seed, the step and the rank. Nothing of that is
-in the checkpoint, so nothing of it can be restored wrongly. What cannot be computed is in the checkpoint: how often a plateau
-lowered the rate, the average of the weights, and the sums of an epoch that was left in its middle.
+in the checkpoint, so nothing of it can be restored wrongly. What cannot be computed is in the checkpoint: how often a
+plateau lowered the rate, the average of the weights, and the sums of an epoch that was left in its middle.
 
 `hyper_parameters["config"]` of its checkpoints describes the model completely (see `models/model_file.py`), in plain
 types, so they load with `weights_only=True`.

@@ -5,6 +5,7 @@ see the same losses, metrics and statistics of normalisation, and decide alike. 
 function here leaves its argument as it is.
 """
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -173,17 +174,30 @@ def from_first(value: Any) -> Any:
     return box[0]
 
 
-def trainer_settings(world: World) -> dict[str, Any]:
+def trainer_settings(world: World, some_rest: bool) -> dict[str, Any]:
     """What Lightning's trainer has to know of a world whose processes have met, but for its plugin `Place`.
 
-    Parameters that get no gradient are looked for in every step: a frozen encoder has some, networks of timm too.
+    `some_rest`: some parameters get no gradient in some steps, and have to be looked for in each.
     """
     return {
         "accelerator": world.accelerator,
         "devices": world.devices,
         "num_nodes": world.nodes,
-        "strategy": DDPStrategy(find_unused_parameters=True, broadcast_buffers=False),
+        "strategy": DDPStrategy(find_unused_parameters=some_rest, broadcast_buffers=False),
     }
+
+
+def some_parameters_rest(network: nn.Module, example: Tensor) -> bool:
+    """Whether a parameter has no part in the network's output, as in some of timm's encoders. Nothing is computed.
+
+    `example` is an input on the meta device. Where it does not go through, the answer is yes, which is always safe.
+    """
+    probe = copy.deepcopy(network).to("meta").eval()
+    try:
+        probe(example).sum().backward()
+    except Exception:  # whatever a network does that needs numbers
+        return True
+    return any(parameter.grad is None for parameter in probe.parameters() if parameter.requires_grad)
 
 
 def without_lightnings_vote(trainer: pl.Trainer) -> None:

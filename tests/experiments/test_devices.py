@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from tests.support.mates import fork_mates
 from tests.support.runs import SMALL, hyperparameters, learned_rows, training, weights_hash
 from tests.support.sets import make_set
 
-EPOCHS = {"max_epochs": 3, "early_stopping_patience": 0, "num_workers": 0}
+EPOCHS = {"max_epochs": 3, "num_workers": 0, "plot_every_n_val_epochs": 3}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def root(tmp_path_factory):
     return path
 
 
-def train_two(root, artifacts, trouble="", options=None):
+def train_two(root, artifacts, trouble=""):
     """`train_smp` with two processes, of which one meets some trouble."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -51,7 +52,7 @@ def train_two(root, artifacts, trouble="", options=None):
             Data(train_data_dir=root),
             Split(),
             hyperparameters(batch_size=2, ema_decay=0.9),
-            training(**EPOCHS | (options or {})),
+            training(**EPOCHS),
             Run(run_name="two"),
             Artifacts(artifact_dir=artifacts),
             Device(),
@@ -87,9 +88,8 @@ def _damaged(patch):
 
 
 def _diverged(patch):
-    step = SegmentationModule.training_step
-    patch.setattr(SegmentationModule, "training_step", lambda *args: step(*args))
-    patch.setattr(SegmentationModule, "_logits", lambda self, x: x[:, :1] * float("nan") * next(self.parameters())[0])
+    logits = SegmentationModule._logits
+    patch.setattr(SegmentationModule, "_logits", lambda self, x: logits(self, x) * float("nan"))
 
 
 TROUBLES = {"sigterm": _sigterm, "killed": _killed, "damaged": _damaged, "diverged": _diverged}
@@ -101,39 +101,44 @@ def only_run(artifacts):
 
 
 @pytest.fixture(scope="module")
-def finished(root, tmp_path_factory):
-    """A run from the command line."""
-    place = tmp_path_factory.mktemp("program")
-    small = [part for name, value in SMALL.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    line = [
-        "train-smp", "--train-data-dir", str(root), "--run-name", "two", "--accelerator", "cpu", "--devices", "2",
-        *small, "--batch-size", "2", "--ema-decay", "0.9", "--max-epochs", "3", "--check-val-every-n-epoch", "1",
-        "--early-stopping-patience", "0", "--log-every-n-steps", "2", "--num-workers", "0",
-        "--plot-every-n-val-epochs", "3",
-    ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "darts_train", *line], cwd=place, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done, only_run(place / "artifacts")
+def finished(server, root, tmp_path_factory):
+    place = tmp_path_factory.mktemp("finished")
+    assert server.call(train_two, root, place) == 0
+    return only_run(place)
 
 
 def test_two_processes_leave_what_one_leaves(finished):
-    done, directory = finished
-    assert {path.name for path in directory.iterdir()} >= {"run.json", "metrics.csv", "split.parquet", "figures"}
-    assert {path.name for path in (directory / "checkpoints").iterdir()} >= {"best.ckpt", "last.ckpt"}
-    assert not list(directory.rglob("*.tmp"))
-    assert [row["epoch"] for row in read_rows(directory / "metrics.csv") if row["learning_rate"]] == ["0", "1", "2"]
-    assert len(list((directory.parents[2] / "logs").iterdir())) == 1
-    assert done.stderr.count("epoch 3/3") == 1
+    assert sorted(path.name for path in finished.iterdir()) == [
+        ".lock", "checkpoints", "figures", "hparams.yaml", "metrics.csv", "run.json", "split.parquet",
+    ]  # fmt: skip
+    assert {path.name for path in (finished / "checkpoints").iterdir()} >= {"best.ckpt", "last.ckpt"}
+    assert [row["epoch"] for row in read_rows(finished / "metrics.csv") if row["learning_rate"]] == ["0", "1", "2"]
+    assert read_record(finished).status == "finished"
+
+
+@pytest.mark.slow
+def test_the_program_starts_two_and_speaks_once(root, tmp_path):
+    small = [part for name, value in SMALL.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    line = [
+        "train-smp", "--train-data-dir", str(root), "--accelerator", "cpu", "--devices", "2", *small,
+        "--batch-size", "2", "--max-epochs", "1", "--num-workers", "0", "--plot-every-n-val-epochs", "0",
+    ]  # fmt: skip
+    paths = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-m", "darts_train", *line], cwd=tmp_path, env=os.environ | paths, capture_output=True,
+        text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert read_record(only_run(tmp_path / "artifacts")).status == "finished"
+    assert len(list((tmp_path / "logs").iterdir())) == 1
+    assert done.stderr.count("epoch 1/1") == 1
     assert done.stdout.count("best checkpoint") == 1
+    assert "arning" not in done.stderr
 
 
 def test_validation_of_two_is_that_of_one(root, finished):
     """On the weights of the checkpoint: the sums over two shares against one pass over all patches."""
-    _, directory = finished
-    content = read_checkpoint(directory / "checkpoints" / "last.ckpt")
+    content = read_checkpoint(finished / "checkpoints" / "last.ckpt")
     module = SegmentationModule(**content["hyper_parameters"], pretrained=False).eval()
     module.load_state_dict(content["state_dict"])
     data = TrainData.open(root)
@@ -143,7 +148,7 @@ def test_validation_of_two_is_that_of_one(root, finished):
         for batch in loader:
             logits = module(batch["x"])
             counted.update(logits, batch["y"], module.loss.total(logits, batch["y"])[0])
-    assert read_record(directory).last_metrics == pytest.approx(counted.compute("val/"), abs=1e-6)
+    assert read_record(finished).last_metrics == pytest.approx(counted.compute("val/"), abs=1e-6)
 
 
 def test_a_run_of_two_that_was_told_to_end_ends_where_it_would_have(server, root, finished, tmp_path):
@@ -152,10 +157,9 @@ def test_a_run_of_two_that_was_told_to_end_ends_where_it_would_have(server, root
     assert read_record(directory).status == "interrupted"
     assert "batches" in read_checkpoint(directory / "checkpoints" / "last.ckpt")["darts_train.mid_epoch"]
     assert server.call(train_two, root, tmp_path) == 0
-    expected = finished[1]
     for name in ("best.ckpt", "last.ckpt"):
-        assert weights_hash(directory / "checkpoints" / name) == weights_hash(expected / "checkpoints" / name)
-    ours, theirs = learned_rows(directory), learned_rows(expected)
+        assert weights_hash(directory / "checkpoints" / name) == weights_hash(finished / "checkpoints" / name)
+    ours, theirs = learned_rows(directory), learned_rows(finished)
     assert [row["step"] for row in ours] == [row["step"] for row in theirs]
     assert float(ours[-1]["train/loss_epoch"]) == pytest.approx(float(theirs[-1]["train/loss_epoch"]), rel=1e-12)
 
