@@ -24,6 +24,7 @@ from darts_train.training.ranks import World, from_first, gathered, meeting_poin
 GRACE = 20.0  # seconds in which rank 0 may notice by itself that another is gone
 GOING = 5.0  # seconds in which the others may leave by themselves
 _LEFT = re.compile("peer|gloo|nccl|broken pipe|connection|socket", re.IGNORECASE)  # in errors of a sum that was left
+_ELSEWHERE = "another process of the run has ended; its own output says why."
 _log = logger("training")
 
 
@@ -116,7 +117,7 @@ class Crew:
 
     def _cause(self, error: Exception) -> Exception:
         """What really happened, where the error is that of a sum that another process has left."""
-        if not isinstance(error, RuntimeError) or not _LEFT.search(str(error)):
+        if not _was_left(error):
             return error
         deadline = time.monotonic() + GOING
         while time.monotonic() < deadline:
@@ -124,11 +125,14 @@ class Crew:
             if lost:
                 return lost.reason()
             time.sleep(0.1)
-        return TrainingError("another process of the run has ended; its own output says why.")
+        return TrainingError(_ELSEWHERE)
 
 
 def follow(world: World, work: Callable[[Any, World], None]) -> None:
-    """Meet the others, take the task that rank 0 sends, and work on it; nothing where rank 0 has none."""
+    """Meet the others, take the task that rank 0 sends, and work on it; nothing where rank 0 has none.
+
+    Raises what ended it; UserError where that happened in another process.
+    """
     mates = Mates()
     try:
         mates.start(world)
@@ -137,7 +141,13 @@ def follow(world: World, work: Callable[[Any, World], None]) -> None:
             with mates.watched(lambda reason: _log.error("%s", reason)):
                 if task is not None:
                     work(task, world)
-    except BaseException:
+    except BaseException as error:
         mates.end(0.0)
+        if _was_left(error):
+            raise UserError(_ELSEWHERE) from error
         raise
     mates.end(GOING)
+
+
+def _was_left(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and not isinstance(error, TrainingError) and bool(_LEFT.search(str(error)))

@@ -125,7 +125,10 @@ def train_smp(
     if world is None:
         return _train_smp(*groups, None)
     if world.rank:
-        follow_run(world)
+        try:
+            follow_run(world)
+        except TrainingError as error:
+            raise UserError(f"process {world.rank} of the run failed: {error}") from error
         raise SystemExit(0)
     with Crew(world) as crew:
         return _train_smp(*groups, crew)

@@ -114,13 +114,17 @@ def go_on_or_begin(job: RunJob, crew: Crew | None = None) -> RunResult:
         data_hash=job.prepared.data.data_hash,
         split_hash=job.prepared.indices.hash,
         versions=package_versions(),
-        host=host() | {"device": str(job.prepared.device)},
+        host=host() | {"device": str(job.prepared.device)} | _company(crew),
         settings=job.settings,
     )
     write_record(job.place.directory, record)
     with atomic_path(job.place.directory / SPLIT_FILE) as temporary:
         job.prepared.indices.table(job.prepared.data.metadata).to_parquet(temporary)
     return _train(job, record, last, crew)
+
+
+def _company(crew: Crew | None) -> dict[str, str]:
+    return {"processes": str(crew.world.count)} if crew else {}
 
 
 def follow_run(world: World) -> None:

@@ -119,8 +119,9 @@ def _trainer(
 
 def _some_rest(module: SegmentationModule) -> bool:
     side = module.hparams["config"]["patch_size"]
-    patch = torch.zeros(1, len(module.spec.bands), side, side)
-    return some_parameters_rest(module.model, module.fit.image(patch).to("meta"))
+    return some_parameters_rest(
+        module.model, lambda: module.fit.image(torch.zeros(1, len(module.spec.bands), side, side))
+    )
 
 
 class _LastEpochIsValidated(Callback):

@@ -7,7 +7,7 @@ function here leaves its argument as it is.
 
 import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -187,14 +187,14 @@ def trainer_settings(world: World, some_rest: bool) -> dict[str, Any]:
     }
 
 
-def some_parameters_rest(network: nn.Module, example: Tensor) -> bool:
+def some_parameters_rest(network: nn.Module, example: Callable[[], Tensor]) -> bool:
     """Whether a parameter has no part in the network's output, as in some of timm's encoders. Nothing is computed.
 
-    `example` is an input on the meta device. Where it does not go through, the answer is yes, which is always safe.
+    `example` makes an input. Where it does not go through without numbers, the answer is yes, which is always safe.
     """
-    probe = copy.deepcopy(network).to("meta").eval()
     try:
-        probe(example).sum().backward()
+        probe = copy.deepcopy(network).to("meta").eval()
+        probe(example().to("meta")).sum().backward()
     except Exception:  # whatever a network does that needs numbers
         return True
     return any(parameter.grad is None for parameter in probe.parameters() if parameter.requires_grad)
