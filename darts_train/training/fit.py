@@ -30,7 +30,6 @@ from darts_train.training.ranks import (
     AddsUpValidation,
     Place,
     World,
-    some_parameters_rest,
     trainer_settings,
     without_lightnings_vote,
 )
@@ -64,8 +63,7 @@ def fit(
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
     every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
-    some_rest = world is not None and (module.settings.unfreeze_at_epoch > 0 or _some_rest(module))
-    trainer = _trainer(training, module.settings, device, every, trackers, world, some_rest)
+    trainer = _trainer(training, module.settings, device, every, trackers, world)
     handler = signal.getsignal(signal.SIGINT)
     try:
         with quiet_lightning(), arithmetic(device):
@@ -88,12 +86,11 @@ def _trainer(
     callbacks: list[Callback],
     trackers: Sequence[FileTracker | ServiceTracker],
     world: World | None,
-    some_rest: bool,
 ) -> pl.Trainer:
     accelerator, devices = resolve_device(str(device))
     where: dict[str, Any] = {"accelerator": accelerator, "devices": devices}
     if world:
-        where = trainer_settings(world, some_rest)
+        where = trainer_settings(world)
     plugins: list[Any] = [AtomicCheckpointIO(), *([Place(world)] if world else [])]
     with quiet_lightning():
         trainer = pl.Trainer(
@@ -115,13 +112,6 @@ def _trainer(
         if world:
             without_lightnings_vote(trainer)
         return trainer
-
-
-def _some_rest(module: SegmentationModule) -> bool:
-    side = module.hparams["config"]["patch_size"]
-    return some_parameters_rest(
-        module.model, lambda: module.fit.image(torch.zeros(1, len(module.spec.bands), side, side))
-    )
 
 
 class _LastEpochIsValidated(Callback):

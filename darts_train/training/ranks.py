@@ -5,9 +5,8 @@ see the same losses, metrics and statistics of normalisation, and decide alike. 
 function here leaves its argument as it is.
 """
 
-import copy
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -174,30 +173,17 @@ def from_first(value: Any) -> Any:
     return box[0]
 
 
-def trainer_settings(world: World, some_rest: bool) -> dict[str, Any]:
+def trainer_settings(world: World) -> dict[str, Any]:
     """What Lightning's trainer has to know of a world whose processes have met, but for its plugin `Place`.
 
-    `some_rest`: some parameters get no gradient in some steps, and have to be looked for in each.
+    Parameters that get no gradient are looked for in every step: a frozen encoder has some, networks of timm too.
     """
     return {
         "accelerator": world.accelerator,
         "devices": world.devices,
         "num_nodes": world.nodes,
-        "strategy": DDPStrategy(find_unused_parameters=some_rest, broadcast_buffers=False),
+        "strategy": DDPStrategy(find_unused_parameters=True, broadcast_buffers=False),
     }
-
-
-def some_parameters_rest(network: nn.Module, example: Callable[[], Tensor]) -> bool:
-    """Whether a parameter has no part in the network's output, as in some of timm's encoders. Nothing is computed.
-
-    `example` makes an input. Where it does not go through without numbers, the answer is yes, which is always safe.
-    """
-    try:
-        probe = copy.deepcopy(network).to("meta").eval()
-        probe(example().to("meta")).sum().backward()
-    except Exception:  # whatever a network does that needs numbers
-        return True
-    return any(parameter.grad is None for parameter in probe.parameters() if parameter.requires_grad)
 
 
 def without_lightnings_vote(trainer: pl.Trainer) -> None:

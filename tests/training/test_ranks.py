@@ -1,6 +1,5 @@
 """Shares of an epoch, and sums over processes where there is one."""
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,13 +39,3 @@ def test_alone_nothing_changes():
     assert float(ranks.mean(value)) == 3
     assert ranks.anywhere(True) is True
     assert ranks.anywhere(False) is False
-
-
-@pytest.mark.parametrize("rests", [False, True])
-def test_parameters_without_part_are_found(rests):
-    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.BatchNorm2d(2))
-    if rests:
-        network[0].register_parameter("idle", torch.nn.Parameter(torch.zeros(1)))
-    assert ranks.some_parameters_rest(network, lambda: torch.zeros(1, 3, 4, 4)) is rests
-    assert next(network.parameters()).grad is None
-    assert ranks.some_parameters_rest(network, lambda: torch.zeros(1, 5, 4, 4)) is True
