@@ -14,6 +14,7 @@ from darts_train.options.learning import (
     Artifacts,
     Data,
     Device,
+    Devices,
     Hyperparameters,
     Run,
     Split,
@@ -34,6 +35,7 @@ def train_smp(
     run: Run,
     artifacts: Artifacts,
     device: Device,
+    devices: Devices,
     tracking: Tracking,
 ) -> None:
     """Train one network on one fold."""
@@ -49,6 +51,7 @@ def train_smp(
             artifacts=artifacts,
             device=device,
             tracking=tracking,
+            devices=devices,
         )
     )
 
@@ -62,6 +65,7 @@ def bench(
     run: Run,
     artifacts: Artifacts,
     device: Device,
+    devices: Devices,
     tracking: Tracking,
     measured: Bench,
     listing: Listing,
@@ -69,6 +73,7 @@ def bench(
     """Measure what limits training.
 
     Takes all options of train-smp, so that its line can be given with another command; nothing is written.
+    Of several devices the first is measured.
     """
     from darts_train.experiments.bench import bench as measure
 
@@ -79,6 +84,7 @@ def bench(
         training=training,
         run=run,
         device=device,
+        devices=devices,
         measured=measured,
     )
     (show_json if listing.json else show)(result)

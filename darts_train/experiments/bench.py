@@ -20,7 +20,8 @@ from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.experiments.bench_result import BenchResult
 from darts_train.experiments.run_network import make_module
 from darts_train.experiments.run_settings import PreparedRun, check_reader, make_reader, prepare_run
-from darts_train.options.learning import Data, Device, Hyperparameters, Run, Split, Training
+from darts_train.experiments.world import choose_devices
+from darts_train.options.learning import Data, Device, Devices, Hyperparameters, Run, Split, Training
 from darts_train.options.tools import Bench
 from darts_train.training.bare import BareSteps
 from darts_train.training.compiling import check_compiling
@@ -44,6 +45,7 @@ def bench(
     run: Run,
     device: Device,
     measured: Bench,
+    devices: Devices | None = None,
 ) -> BenchResult:
     """Measure for `measured.bench_seconds` each: network alone, loader alone, both.
 
@@ -51,6 +53,7 @@ def bench(
     memory the loader's rate is that of the patches that were met.
     """
     hyperparameters = with_read_augmentations(hyperparameters)
+    device, _ = choose_devices(devices or Devices(), device)
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     precision = resolve_precision(training.precision, prepared.device)
     check_compiling(training, prepared.device)

@@ -23,8 +23,9 @@ from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.sample_weights import sample_weights
 from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.experiments.beside_baseline import with_baseline
+from darts_train.experiments.crew import Crew
 from darts_train.experiments.evaluate_run import TestResult, test_smp
-from darts_train.experiments.run_job import RunJob, RunResult, go_on_or_begin
+from darts_train.experiments.run_job import RunJob, RunResult, follow_run, go_on_or_begin
 from darts_train.experiments.run_settings import (
     check_reader,
     check_recomputing,
@@ -34,7 +35,18 @@ from darts_train.experiments.run_settings import (
     run_fingerprint,
     validate_run_settings,
 )
-from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
+from darts_train.experiments.world import check_shares, choose_devices
+from darts_train.options.learning import (
+    Artifacts,
+    Data,
+    Device,
+    Devices,
+    Hyperparameters,
+    Run,
+    Split,
+    Tracking,
+    Training,
+)
 from darts_train.training.compiling import check_compiling
 from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
@@ -60,6 +72,7 @@ def execute_run(
     *,
     continue_from: Path | None = None,
     weights_from: Path | None = None,
+    crew: Crew | None = None,
 ) -> RunResult:
     """Train in `place`, go on there, or return what is finished there.
 
@@ -77,11 +90,15 @@ def execute_run(
     check_length(hyperparameters, training.max_epochs)
     if training.gradient_checkpointing:
         check_recomputing(hyperparameters)
-    check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device)
+    count, here = (crew.world.count, crew.world.devices) if crew else (1, 1)
+    check_cache(training.kept_in, prepared.data, prepared.indices, prepared.device, here)
     check_reader(hyperparameters, training.kept_in, prepared.device)
+    check_shares(prepared.indices, training.samples_per_epoch, count)
+    if crew and training.auto_batch:
+        raise UserError("--auto-batch is for one device; with several give a --batch-size that fits.")
     sample_weights(prepared.data.metadata, prepared.indices.train, training.sample_weights, training.balance)
     start = check_start(prepared, training, continue_from, weights_from)
-    fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start)
+    fingerprint = run_fingerprint(prepared, hyperparameters, training, fold, seed, start, count)
     groups = {"data": data, "split": split, "hyperparameters": hyperparameters, "training": training, "device": device}
     settings = plain_settings(groups) | {"start": str(start) if start else None}
     require_writable(place.directory, "--artifact-dir")
@@ -90,7 +107,7 @@ def execute_run(
         fingerprint,
     )  # fmt: skip
     with exclusive_lock(place.directory / LOCK_FILE, f"run {place.directory.name}"):
-        return go_on_or_begin(job)
+        return go_on_or_begin(job, crew)
 
 
 def train_smp(
@@ -102,16 +119,45 @@ def train_smp(
     artifacts: Artifacts,
     device: Device,
     tracking: Tracking,
+    devices: Devices | None = None,
 ) -> RunResult:
     """Train one network on one fold, under `{artifact_dir}/_runs/{run_name}-{run_id}`.
 
     A name whose run is unfinished and has the same settings goes on; otherwise the run gets a new id. Raises UserError
-    as `execute_run`, and where training fails for its settings.
+    as `execute_run`, and where training fails for its settings; SystemExit where this process is one of several of a
+    run, and another one has its result.
     """
+    device, world = choose_devices(devices or Devices(), device)
+    groups = (data, split, hyperparameters, training, run, artifacts, device, tracking)
+    if world is None:
+        return _train_smp(*groups, None)
+    if world.rank:
+        try:
+            follow_run(world)
+        except TrainingError as error:
+            raise UserError(f"process {world.rank} of the run failed: {error}") from error
+        raise SystemExit(0)
+    with Crew(world) as crew:
+        return _train_smp(*groups, crew)
+
+
+def _train_smp(
+    data: Data,
+    split: Split,
+    hyperparameters: Hyperparameters,
+    training: Training,
+    run: Run,
+    artifacts: Artifacts,
+    device: Device,
+    tracking: Tracking,
+    crew: Crew | None,
+) -> RunResult:
     hyperparameters = with_read_augmentations(hyperparameters)
     prepared = prepare_run(data, split, hyperparameters, device, run.fold)
     start = check_start(prepared, training, run.continue_from_checkpoint, run.weights_from_checkpoint)
-    fingerprint = run_fingerprint(prepared, hyperparameters, training, run.fold, run.random_seed, start)
+    fingerprint = run_fingerprint(
+        prepared, hyperparameters, training, run.fold, run.random_seed, start, crew.world.count if crew else 1
+    )
     require_writable(artifacts.artifact_dir, "--artifact-dir")
     place = find_place(artifacts.artifact_dir, run.run_name, fingerprint)
     _log.info("run %s-%s: %s", place.run_name, place.run_id, prepared.indices.summary())
@@ -119,7 +165,7 @@ def train_smp(
     try:
         result = execute_run(
             place, data, split, hyperparameters, training, device, tracking, run.fold, run.random_seed,
-            continue_from=run.continue_from_checkpoint, weights_from=run.weights_from_checkpoint,
+            continue_from=run.continue_from_checkpoint, weights_from=run.weights_from_checkpoint, crew=crew,
         )  # fmt: skip
     except TrainingError as error:
         raise UserError(f"run {place.run_name}-{place.run_id} failed: {error}") from error

@@ -1,8 +1,9 @@
 """One run in its directory: begin, go on, or find it finished; and keep run.json true whatever happens."""
 
+import logging
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from darts_train.artifacts.tree import RunPlace
 from darts_train.base.disk_room import told_when_full
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, sweep_leftovers
-from darts_train.base.log import logger
+from darts_train.base.log import ROOT, logger
 from darts_train.base.provenance import host, now, package_versions
+from darts_train.experiments.crew import Crew, follow
 from darts_train.experiments.run_network import fitting_portions, fitting_size, make_module
 from darts_train.experiments.run_settings import PreparedRun, make_reader
 from darts_train.metrics.names import MONITOR
@@ -26,6 +28,7 @@ from darts_train.training.memory import OutOfMemory, advice, forget, halves
 from darts_train.training.module import TrainingError
 from darts_train.training.painter import Painter
 from darts_train.training.portions import Portions
+from darts_train.training.ranks import World
 from darts_train.training.run_figures import RunFigures
 from darts_train.training.services import SendCheckpoints, ServiceTracker
 from darts_train.training.trackers import FileTracker, make_services
@@ -91,17 +94,19 @@ class RunJob:
         return self.place.directory / CHECKPOINTS
 
 
-def go_on_or_begin(job: RunJob) -> RunResult:
+def go_on_or_begin(job: RunJob, crew: Crew | None = None) -> RunResult:
     """Return what is finished, go on from last.ckpt, or begin. The caller holds the run's lock.
+
+    `crew`: the processes that train together, where there are several.
 
     Raises UserError where the directory holds a run with another fingerprint, NoRoomError for a full disk, and whatever
     ends training.
     """
     with told_when_full(job.place.directory):
-        return _go_on_or_begin(job)
+        return _go_on_or_begin(job, crew)
 
 
-def _go_on_or_begin(job: RunJob) -> RunResult:
+def _go_on_or_begin(job: RunJob, crew: Crew | None) -> RunResult:
     earlier = read_record(job.place.directory)
     if earlier and earlier.fingerprint != job.fingerprint:
         raise UserError(
@@ -128,28 +133,52 @@ def _go_on_or_begin(job: RunJob) -> RunResult:
         data_hash=job.prepared.data.data_hash,
         split_hash=job.prepared.indices.hash,
         versions=package_versions(),
-        host=host() | {"device": str(job.prepared.device)},
+        host=host() | {"device": str(job.prepared.device)} | _company(crew),
         settings=job.settings,
         portions=earlier.portions if earlier and last else 1,
     )
     write_record(job.place.directory, record)
     with atomic_path(job.place.directory / SPLIT_FILE) as temporary:
         job.prepared.indices.table(job.prepared.data.metadata).to_parquet(temporary)
-    return _train(job, record, last)
+    return _train(job, record, last, crew)
 
 
-def _train(job: RunJob, record: RunRecord, last: Resumption | None) -> RunResult:
+def _company(crew: Crew | None) -> dict[str, str]:
+    return {"processes": str(crew.world.count)} if crew else {}
+
+
+def follow_run(world: World) -> None:
+    """Compute as one of the processes of a run whose rank 0 is another; nothing is written.
+
+    Returns when the run ends, and raises what ends it.
+    """
+    logging.getLogger(ROOT).setLevel(logging.CRITICAL + 1)  # rank 0 says it
+    follow(world, _work)
+
+
+def _work(task: tuple[RunJob, RunRecord, Resumption | None], world: World) -> None:
+    job, record, last = task
+    prepared = replace(job.prepared, device=world.device)
+    job = replace(job, prepared=prepared)
+    _fit(job, _Attempt(job, record, last), world)
+
+
+def _train(job: RunJob, record: RunRecord, last: Resumption | None, crew: Crew | None) -> RunResult:
     """Fit, and keep run.json true whatever happens. A full disk takes no word of it; the run can go on all the same."""
     attempt = _Attempt(job, record, last)
-    try:
-        with told_when_full(job.place.directory):
-            _fit_in_memory(attempt)
-    except BaseException as error:
+
+    def close(error: BaseException) -> None:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = None if stopped else (str(error).strip().splitlines() or [type(error).__name__])[0]
         status = "interrupted" if stopped else "failed"
         with suppress(OSError):
             _close(job, attempt.record, attempt.keeper, {"status": status, "error": reason})
+
+    try:
+        with told_when_full(job.place.directory), crew.at_work((job, record, last), close) if crew else nullcontext():
+            _fit_in_memory(attempt, crew.world if crew else None)
+    except BaseException as error:
+        close(error)
         raise
     closed = _close(job, attempt.record, attempt.keeper, {"status": "finished"})
     return _result(job, closed, resumed=last is not None)
@@ -184,8 +213,10 @@ class _Attempt:
         self.last, self.keeper = newest_whole(self.job.checkpoints), self._new_keeper()
 
 
-def _fit_in_memory(attempt: _Attempt) -> None:
+def _fit_in_memory(attempt: _Attempt, world: World | None) -> None:
     """Fit; where memory does not suffice, in portions that fit (`--auto-batch`), from the last checkpoint on.
+
+    Processes of a `world` would have to agree on their portions, which they do not.
 
     Raises TrainingError, which names a batch size that would fit, where portions are not wanted, and where none fits.
     """
@@ -194,7 +225,7 @@ def _fit_in_memory(attempt: _Attempt) -> None:
         _take(attempt, at_start.and_smaller())
     while True:
         try:
-            return _fit(job, attempt)
+            return _fit(job, attempt, world)
         except OutOfMemory as error:
             _log.debug("%s", error.__cause__)
             forget(error)
@@ -217,7 +248,7 @@ def _take(attempt: _Attempt, tried: Iterable[Portions]) -> None:
         attempt.begin_anew(portions)
 
 
-def _fit(job: RunJob, attempt: _Attempt) -> None:
+def _fit(job: RunJob, attempt: _Attempt, world: World | None) -> None:
     keeper, last, portions = attempt.keeper, attempt.last, attempt.portions
     start, done = last or (job.continue_from, (0, 0))
     replaced = start is not None or job.weights_from is not None
@@ -238,6 +269,7 @@ def _fit(job: RunJob, attempt: _Attempt) -> None:
         portions=portions.count,
         seed=job.seed,
         num_workers=training.num_workers,
+        processes=world.devices if world else 1,
         cache=training.kept_in,
         device=prepared.device,
         sample_weights=training.sample_weights,
@@ -245,6 +277,8 @@ def _fit(job: RunJob, attempt: _Attempt) -> None:
         samples_per_epoch=training.samples_per_epoch,
         reader=make_reader(attempt.h, prepared, job.seed),
     )
+    if world and world.rank:
+        return fit(module, data, training, prepared.device, keeper, [], [], start, world)
     if data.weights is not None:
         _log.info("%s", data.weights.words)
     files = FileTracker(place.directory, prepared.data.config.classes, *done)
@@ -258,7 +292,7 @@ def _fit(job: RunJob, attempt: _Attempt) -> None:
         training.check_val_every_n_epoch,
     )  # fmt: skip
     try:
-        fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start)
+        fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start, world)
     finally:
         painter.close(wait=False)  # a run that came to its end has waited for its pictures
 

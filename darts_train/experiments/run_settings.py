@@ -187,13 +187,16 @@ def run_fingerprint(
     fold: int,
     seed: int,
     start: Path | None = None,
+    processes: int = 1,
 ) -> str:
     """Hash of everything that decides a run's result: two runs with the same one give the same network.
 
     `start` is a checkpoint that the run begins with; its content counts, not its name. Not in the hash: where the
-    data lie, the device, readers, figures, trackers. An option that came later counts only where it is not at its
-    default, so that the runs of older versions keep their hash and go on.
+    data lie, the device, readers, figures, trackers; but `processes`, their number, as each has batches of its own.
+    An option that came later counts only where it is not at its default, so that the runs of older versions keep their
+    hash and go on.
     """
+    several = {"processes": processes} if processes > 1 else {}
     drawing = {name: value for name in DRAWING if (value := getattr(training, name))}
     return hash_json(
         {
@@ -207,6 +210,7 @@ def run_fingerprint(
             "seed": seed,
             "start": hash_file(start) if start else None,
         }
+        | several
     )
 
 

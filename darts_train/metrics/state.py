@@ -53,6 +53,10 @@ class SegmentationMetrics:
         self.loss_sum += loss_sum.detach().to(torch.float64)
         self.loss_pixels += (target != self.ignore_index).sum()
 
+    def counts(self) -> list[Tensor]:
+        """The tensors of the state; states of parts of the data become that of all when these are added up."""
+        return [self.histograms, self._confusion, self.loss_sum, self.loss_pixels]
+
     def confusion(self) -> Tensor:
         """int64 [k, k] confusion matrix so far, at a threshold of 0.5 for two classes."""
         return confusion_at(self.histograms[0]) if self.binary else self._confusion

@@ -13,6 +13,8 @@ NumWorkers = int | Literal["auto"]
 Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 Optimizer = Literal["adamw", "adam", "sgd"]
+Accelerator = Literal["auto", "cpu", "cuda"]
+Strategy = Literal["auto", "ddp"]
 LogModel = Literal["none", "best", "all"]
 LrScheduler = Literal["exponential", "onecycle", "cosine", "cosine-restarts", "warmup-cosine", "plateau", "none"]
 
@@ -159,6 +161,16 @@ class Device(OptionGroup):
     """Where the network runs."""
 
     device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1.", "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices(OptionGroup):
+    """Several devices for one run, which share its patches."""
+
+    accelerator: Accelerator = option("Kind of device; auto: CUDA devices where there are any.", "auto")
+    devices: int = option("Devices on each machine, from the first on; --batch-size is that of each.", 1, low=1)
+    strategy: Strategy = option("How several devices learn together; auto is ddp.", "auto")
+    num_nodes: int = option("Machines; the command is started on each.", 1, low=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from darts_train.base.files import atomic_path
 from darts_train.base.log import logger
 from darts_train.metrics.names import MONITOR
 from darts_train.models.tensor_file import DamagedFileError, read_tensor_file, write_tensor_file
+from darts_train.training import ranks
 from darts_train.training.mid_epoch import MID_EPOCH
 from darts_train.training.module import SegmentationModule
 
@@ -189,17 +190,17 @@ class KeepCheckpoints(Checkpoint):
         return [*names, name] if (score, name) in self.top else names
 
     def _save(self, save: Callable[[Path], None], names: list[str]) -> None:
-        """Serialise once, copy for the other names: each file is written whole, in this order."""
+        """Serialise once, copy for the other names: each file is written whole, in this order, by rank 0."""
         first, *others = (self.directory / name for name in names)
-        save(first)
-        for path in others:
+        save(first)  # on all ranks, which add up what they know
+        for path in others if not ranks.rank() else ():
             with atomic_path(path, _former(path)) as temporary:
                 shutil.copyfile(first, temporary)
 
     def _remove_forgotten(self) -> None:
         """Remove top-k files that are no longer, or, after a kill, not yet among the best."""
         kept = {name for _, name in self.top}
-        for path in self.directory.glob(TOP_K_PATTERN):
+        for path in self.directory.glob(TOP_K_PATTERN) if not ranks.rank() else ():
             if path.name not in kept:
                 path.unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
+from darts_train.training import ranks
 from darts_train.training.augmentation_reader import AugmentedPatches, NumberedSampler, ReaderPipeline
 from darts_train.training.health import DataClock
 from darts_train.training.held import HeldPatches, require_room
@@ -34,16 +35,22 @@ _log = logger("training")
 
 
 def check_cache(
-    cache: str | None, data: TrainData, indices: SplitIndices | None = None, device: torch.device = _CPU
+    cache: str | None,
+    data: TrainData,
+    indices: SplitIndices | None = None,
+    device: torch.device = _CPU,
+    processes: int = 1,
 ) -> None:
-    """Check `--cache`; nothing is created.
+    """Check `--cache`; nothing is created. In main memory each of `processes` of this machine holds its own copy.
 
     Raises UserError where it names a directory that cannot be one, or where training and validation patches (of
     `indices`) have no room in the memory that is to hold them: main memory, or that of `device`.
     """
     if cache in HELD:
         if indices is not None:
-            require_room(held_bytes(cache, data, indices), device if cache == "device" else _CPU)
+            where = device if cache == "device" else _CPU
+            copies = processes if where.type == "cpu" else 1
+            require_room(held_bytes(cache, data, indices) * copies, where)
     elif cache is not None:
         place = Path(cache).expanduser()
         meant = nearest(cache, HELD)
@@ -82,10 +89,12 @@ class TrainDataModule(pl.LightningDataModule):
         samples_per_epoch: Training patches in an epoch; None for as many as there are.
         portions: Batches that are one in the eyes of the user: an epoch has as many patches as with the whole one.
         reader: Augmentation of training patches as they are read; None where all of it is the device's.
+        processes: That train together on this machine, and share its cores.
 
     The training order depends on (seed, epoch). The last, smaller batch of an epoch is left out where there is
     another, because statistics of one or two patches disturb batch normalisation; a part smaller than a batch is one
-    batch. Validation and test keep the order of the rows and leave out nothing.
+    batch. Validation and test keep the order of the rows and leave out nothing. Processes that train together share
+    both; `batch_size` is that of each.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class TrainDataModule(pl.LightningDataModule):
         samples_per_epoch: int | None = None,
         portions: int = 1,
         reader: ReaderPipeline | None = None,
+        processes: int = 1,
     ) -> None:
         super().__init__()
         self.data = data
@@ -117,7 +127,7 @@ class TrainDataModule(pl.LightningDataModule):
         self.portions = portions
         self.device = device if self.cache == "device" else _CPU
         self.reader = reader
-        self.threads = 0 if self.cache in HELD and reader is None else reading_threads(num_workers)
+        self.threads = 0 if self.cache in HELD and reader is None else reading_threads(num_workers, processes)
         self._source: PatchSource | None = None
         self._parts: dict[str, PatchDataset | HeldPatches] = {}
 
@@ -167,11 +177,12 @@ class TrainDataModule(pl.LightningDataModule):
         """Shuffled training batches of the trainer's current epoch."""
         part = self.part("train")
         weights = None if self.weights is None else self.weights.values
-        sampler = EpochSampler(len(part), self.seed, self.samples_per_epoch, weights)
+        share = (ranks.rank(), ranks.count())
+        sampler = EpochSampler(len(part), self.seed, self.samples_per_epoch, weights, share)
         # A resumed run must begin with the order of its epoch: Lightning's own call comes after the first prefetch.
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         resumed = getattr(self.trainer.lightning_module, "resumed", None) if self.trainer else None
-        sampler.skip = resumed["samples"] if resumed else 0
+        sampler.skip = resumed["samples"] // ranks.count() if resumed else 0
         clock = DataClock(self.trainer.strategy.root_device if self.trainer else _CPU)
         sampler.multiple = max(min(self.batch_size * self.portions, len(sampler)), 1)
         if self.reader is None:
@@ -179,8 +190,9 @@ class TrainDataModule(pl.LightningDataModule):
         return self._loader(AugmentedPatches(part, self.reader), sampler=NumberedSampler(sampler), clock=clock)
 
     def val_dataloader(self) -> ThreadedLoader:
-        """Validation batches, in the order of the rows."""
-        return self._loader(self.part("val"))
+        """Validation batches, in the order of the rows; of several processes each takes its share."""
+        part = self.part("val")
+        return self._loader(part, sampler=range(ranks.rank(), len(part), ranks.count()))
 
     def test_dataloader(self) -> ThreadedLoader:
         """Test batches, in the order of the rows."""

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -27,6 +28,13 @@ from darts_train.training.devices import arithmetic, resolve_device, resolve_pre
 from darts_train.training.health import EpochHealth
 from darts_train.training.memory import NEEDS_TWO, OutOfMemory, is_out_of_memory
 from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.ranks import (
+    AddsUpValidation,
+    Place,
+    World,
+    trainer_settings,
+    without_lightnings_vote,
+)
 from darts_train.training.services import ServiceTracker
 from darts_train.training.termination import LeaveOnSigterm
 from darts_train.training.trackers import FileTracker
@@ -43,11 +51,12 @@ def fit(
     trackers: Sequence[FileTracker | ServiceTracker],
     callbacks: Sequence[Callback] = (),
     start: Path | None = None,
+    world: World | None = None,
 ) -> None:
     """Train until `max_epochs`, or until validation no longer gains; from the checkpoint `start` where one is given.
 
     Validates every `check_val_every_n_epoch` epochs and always after the last one, so that there is a best checkpoint
-    however the two numbers relate.
+    however the two numbers relate. `world`: the processes that train together, where they have met.
 
     Raises:
         OutOfMemory: the device has too little memory.
@@ -57,7 +66,7 @@ def fit(
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
     every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
-    trainer = _trainer(training, module.settings, device, every, trackers)
+    trainer = _trainer(training, module.settings, device, every, trackers, world)
     handler = signal.getsignal(signal.SIGINT)
     try:
         with quiet_lightning(), arithmetic(device):
@@ -79,12 +88,16 @@ def _trainer(
     device: torch.device,
     callbacks: list[Callback],
     trackers: Sequence[FileTracker | ServiceTracker],
+    world: World | None,
 ) -> pl.Trainer:
     accelerator, devices = resolve_device(str(device))
+    where: dict[str, Any] = {"accelerator": accelerator, "devices": devices}
+    if world:
+        where = trainer_settings(world)
+    plugins: list[Any] = [AtomicCheckpointIO(), *([Place(world)] if world else [])]
     with quiet_lightning():
-        return pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
+        trainer = pl.Trainer(
+            **where,
             precision=resolve_precision(training.precision, device),  # type: ignore[arg-type]
             max_epochs=training.max_epochs,
             check_val_every_n_epoch=training.check_val_every_n_epoch,
@@ -93,12 +106,15 @@ def _trainer(
             gradient_clip_val=settings.gradient_clip or None,
             num_sanity_val_steps=0,
             logger=list(trackers),
-            callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
-            enable_progress_bar=sys.stderr.isatty(),
+            callbacks=[*([AddsUpValidation()] if world else []), *callbacks],
+            plugins=plugins,
+            enable_progress_bar=sys.stderr.isatty() and not (world and world.rank),
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+        if world:
+            without_lightnings_vote(trainer)
+        return trainer
 
 
 class _LastEpochIsValidated(Callback):

@@ -16,6 +16,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.log import logger
+from darts_train.training import ranks
 from darts_train.training.flops import device_peak, patch_flops, utilisation
 from darts_train.training.patches import Batch
 
@@ -120,8 +121,8 @@ class EpochHealth(Callback):
         waited = clock.take() if clock is not None else 0.0
         seconds = max(time.perf_counter() - self._started - self._apart, 1e-9)
         share = min(waited / seconds, 1.0)
-        speed = self._samples / seconds
-        mfu = utilisation(speed, self._patch_flops(cast("SegmentationModule", pl_module)), self._peak)
+        speed = self._samples * ranks.count() / seconds
+        mfu = utilisation(speed / ranks.count(), self._patch_flops(cast("SegmentationModule", pl_module)), self._peak)
         known = {} if mfu is None else {MFU: mfu}
         pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: speed, **known}  # type: ignore[assignment]
         if share > MUCH and trainer.current_epoch and not self._told:  # the first epoch also warms files up

@@ -1,9 +1,9 @@
 """The network in training: codes come in, are decoded, augmented and segmented on the device; losses go out.
 
 Stateless where a resumed run must repeat an uninterrupted one: the learning rate is a function of epoch and step, and
-every draw within a step (augmentation, dropout) a function of the run's seed and the step. Nothing of that is in the
-checkpoint, so nothing of it can be restored wrongly. What cannot be computed is in the checkpoint: how often a plateau
-lowered the rate, the average of the weights, and the sums of an epoch that was left in its middle.
+every draw within a step (augmentation, dropout) a function of the run's seed, the step and the rank. Nothing of that is
+in the checkpoint, so nothing of it can be restored wrongly. What cannot be computed is in the checkpoint: how often a
+plateau lowered the rate, the average of the weights, and the sums of an epoch that was left in its middle.
 
 `hyper_parameters["config"]` of its checkpoints describes the model completely (see `models/model_file.py`), in plain
 types, so they load with `weights_only=True`.
@@ -25,6 +25,7 @@ from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
+from darts_train.training import ranks
 from darts_train.training.albumentations_library import pipeline_tree
 from darts_train.training.augmentation import USUAL, step_seed
 from darts_train.training.augmentation_pipeline import Pipeline
@@ -125,6 +126,7 @@ class SegmentationModule(pl.LightningModule):
     ) -> None:
         """One step, then its weights go into the average: of every step, or of the last one of late epochs."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        ranks.share_statistics(self.model)
         late = epoch >= self.settings.swa_start_epoch and self.trainer.is_last_batch
         if self.average is not None and (self.settings.ema_decay or late):
             self.average.update()
@@ -197,7 +199,7 @@ class SegmentationModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's row. It runs before checkpoints are saved, so none is ahead of metrics.csv."""
-        loss = float(self._loss_sum) / self._steps
+        loss = float(ranks.mean(self._loss_sum)) / self._steps
         row = {"learning_rate": self._rate.lr, "train/loss_epoch": loss, **self.health, **(self.val_metrics or {})}
         self._record(row, self.global_step - 1)
         if self.val_metrics is not None:
@@ -221,7 +223,8 @@ class SegmentationModule(pl.LightningModule):
         if self.schedule.plateau is not None:
             checkpoint[PLATEAU] = self.schedule.plateau.state_dict()
         if self.batches_done is not None:
-            checkpoint[MID_EPOCH] = left(self.trainer, self.batches_done, float(self._loss_sum), self._steps)
+            loss_sum = float(ranks.mean(self._loss_sum))
+            checkpoint[MID_EPOCH] = left(self.trainer, self.batches_done, loss_sum, self._steps)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up what `on_save_checkpoint` added. Outside training the weights are the averaged ones."""
@@ -239,9 +242,11 @@ class SegmentationModule(pl.LightningModule):
         return (batch_idx + 1) % self.settings.accumulate_grad_batches == 0 or self.trainer.is_last_batch
 
     def _draw(self, batch_idx: int) -> int:
-        """Number of a batch over the whole run, for what is drawn in it: without accumulation that of the step."""
+        """Number of a batch over the whole run and all ranks, for what is drawn in it: alone and without accumulation
+        that of the step.
+        """
         together = self.settings.accumulate_grad_batches
-        return self.global_step * together + batch_idx % together
+        return (self.global_step * together + batch_idx % together) * ranks.count() + ranks.rank()
 
     def _set_rate(self, batch_idx: int) -> None:
         together = self.settings.accumulate_grad_batches
@@ -272,7 +277,8 @@ class SegmentationModule(pl.LightningModule):
     def _step_metrics(self, logits: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
         state = SegmentationMetrics(self.classes, self.ignore_index, self.device, curves=False)
         state.update(logits.detach(), y, torch.zeros((), device=self.device))
-        found = state.compute() | {"loss": float(loss.detach())}
+        ranks.add_up(state.counts())
+        found = state.compute() | {"loss": float(ranks.mean(loss.detach()))}
         return {f"train/{name}": found[name] for name in metric_names(self.classes, curves=False)}
 
     def _is_logged_step(self, batch_idx: int) -> bool:
@@ -289,7 +295,7 @@ class SegmentationModule(pl.LightningModule):
         Looking at a number on a CUDA device waits for it, so there it is done at logged steps and the epoch's last.
         """
         look = self.device.type == "cpu" or logged or self.trainer.is_last_batch
-        if look and not torch.isfinite(self._loss_sum):
+        if look and not torch.isfinite(ranks.mean(self._loss_sum)):  # all ranks stop together
             raise TrainingError(self._diverged("training"))
 
     def _diverged(self, what: str) -> str:

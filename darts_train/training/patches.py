@@ -52,31 +52,41 @@ class EpochSampler(Sampler[int]):
         seed: Seed of the run.
         samples: Number of positions in an epoch; None for all. Without weights none comes twice before all came once.
         weights: How often each is drawn, with replacement, float64 [count]; None for a shuffled order.
+        share: Rank and number of processes that share an epoch. Each takes every so many-th position of the common
+            order, and all the same number: of 11 positions two processes take five each.
     """
 
     def __init__(
-        self, count: int, seed: int, samples: int | None = None, weights: npt.NDArray[np.float64] | None = None
+        self,
+        count: int,
+        seed: int,
+        samples: int | None = None,
+        weights: npt.NDArray[np.float64] | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.count = count
         self.seed = seed
         self.samples = count if samples is None else samples
         self.weights = weights
+        self.share = share
         self.epoch = 0
-        self.skip = 0  # positions that the next iteration leaves out, since they were trained on before a restart
-        self.multiple = 1  # of which an epoch has a whole number of positions; the others are left out
+        self.skip = 0  # own positions that the next iteration leaves out, since they were trained on before a restart
+        self.multiple = 1  # of which each process has a whole number of positions; the others are left out
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration; Lightning calls it too."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.samples // self.multiple * self.multiple if self.count else 0
+        own = self.samples // self.share[1]
+        return own // self.multiple * self.multiple if self.count else 0
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, ORDER, self.epoch))
         skip, self.skip = self.skip, 0
         order = self._shuffled(generator) if self.weights is None else self._drawn(self.weights, generator)
-        yield from order.tolist()[skip : len(self)]
+        rank, ranks = self.share
+        yield from order[rank::ranks].tolist()[skip : len(self)]
 
     def _shuffled(self, generator: torch.Generator) -> Tensor:
         rounds = max(-(-self.samples // self.count), 1) if self.count else 1

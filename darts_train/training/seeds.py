@@ -1,7 +1,8 @@
 """Random numbers that do not remember: every draw is a function of the run's seed and of where we are.
 
 A run that was killed goes on bit for bit because nothing random has to be restored: the order of an epoch comes from
-(seed, epoch), everything within a step (augmentation, dropout) from (seed, step).
+(seed, epoch), everything within a step (augmentation, dropout) from (seed, step), or (seed, step, rank) where several
+processes train together.
 """
 
 import hashlib

@@ -3,6 +3,7 @@
 Lightning's own way would leave at the next batch without saving. Here the step in work is finished and last.ckpt
 written in the middle of the epoch; the same command goes on from there and ends where it would have ended. While an
 epoch is validated there is no such place, so it is finished first, which saves it.
+Of several processes it is enough that one is told; all leave after the same step.
 """
 
 import signal
@@ -13,6 +14,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.log import logger
+from darts_train.training import ranks
 from darts_train.training.checkpoint import LAST, KeepCheckpoints
 from darts_train.training.module import SegmentationModule
 
@@ -44,7 +46,7 @@ class LeaveOnSigterm(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave between two epochs: the last one is saved."""
-        if self.requested:
+        if ranks.anywhere(self.requested):
             self._leave(trainer)
 
     def on_train_batch_end(
@@ -52,7 +54,8 @@ class LeaveOnSigterm(Callback):
     ) -> None:
         """Save and leave after a whole step, unless the epoch is over anyway."""
         assert isinstance(pl_module, SegmentationModule)
-        if self.requested and pl_module.completes_step(batch_idx) and not trainer.is_last_batch:
+        within = pl_module.completes_step(batch_idx) and not trainer.is_last_batch
+        if within and ranks.anywhere(self.requested):
             self.keeper.save_within_epoch(trainer, pl_module, batch_idx + 1)
             self._leave(trainer)
 

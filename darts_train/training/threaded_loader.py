@@ -22,9 +22,9 @@ MOST_THREADS = 8
 AHEAD = 2  # batches per thread that are read before they are asked for
 
 
-def reading_threads(num_workers: int | str) -> int:
-    """The number that `--num-workers` means: `auto` is one for each core but one, at most eight."""
-    return min(max(core_count() - 1, 1), MOST_THREADS) if isinstance(num_workers, str) else num_workers
+def reading_threads(num_workers: int | str, processes: int = 1) -> int:
+    """The number that `--num-workers` means: `auto` is one for each core of a process but one, at most eight."""
+    return min(max(core_count() // processes - 1, 1), MOST_THREADS) if isinstance(num_workers, str) else num_workers
 
 
 class ThreadedLoader(DataLoader[Batch]):
