@@ -67,9 +67,7 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     check_learning(hyperparameters, len(opened.config.classes))
     check_augmentation(hyperparameters, opened, data.nodata_fill, options)
     indices = make_split(opened.metadata, split, fold, opened.config.patch_size)
-    for part in ("train", "val"):
-        if not len(getattr(indices, part)):
-            raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
+    _require_parts(opened, indices, fold)
     patch_size = opened.config.patch_size
     fit = choose_fit(hyperparameters, patch_size, options)
     config = make_model_config(
@@ -85,6 +83,20 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         fit=fit,
     )
     return PreparedRun(opened, indices, where, config)
+
+
+def _require_parts(opened: TrainData, indices: SplitIndices, fold: int) -> None:
+    """Raise UserError where the training or validation part is empty or has no positives: it would teach nothing."""
+    empty = opened.metadata["empty"]
+    for part in ("train", "val"):
+        rows = getattr(indices, part)
+        if not len(rows):
+            raise UserError(f"--fold {fold}: its {part} part has no patches; use another --fold-method or more data.")
+        if empty.loc[rows].all():
+            where = "the set has none at all" if empty.all() else "try --fold-method stratified, or another fold"
+            raise UserError(
+                f"--fold {fold}: none of the {len(rows)} patches of its {part} part has positives; {where}."
+            )
 
 
 def check_augmentation(settings: Hyperparameters, opened: TrainData, fill: float, options: NetworkOptions) -> None:

@@ -306,6 +306,20 @@ def test_weights_alone_are_taken(root, trained, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("positives", "split", "message"),
+    [
+        (0.0, {}, "none of the 6 patches of its train part has positives; the set has none at all"),
+        (0.5, {"where": "empty"}, "has positives; try --fold-method stratified"),
+    ],
+)
+def test_parts_without_positives_are_refused(tmp_path, positives, split, message):
+    make_set(tmp_path / "set", patches=6 if not positives else 12, size=32, positives=positives)
+    with pytest.raises(UserError, match=message):
+        run(tmp_path / "set", tmp_path / "run", split={"fold_method": None, **split})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"data": {"bands": ("red",)}}, "number of bands"),
