@@ -19,6 +19,7 @@ def commands(
     split = ["--data-split-method", "region", "--data-split-by", HELD_OUT]
     network: list[Any] = ["--model-arch", recipe.model_arch, "--model-encoder", recipe.model_encoder]
     network += ["--batch-size", recipe.batch_size, "--gamma", recipe.gamma]
+    network += ["--ema-decay", recipe.ema_decay]
     network += [part for text in recipe.model_options for part in ("--model-options", text)]
     quiet: list[Any] = [
         "--early-stopping-patience",

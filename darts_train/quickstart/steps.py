@@ -208,6 +208,7 @@ def network(recipe: Recipe, chosen: Mapping[str, Any] | None = None) -> learning
         "model_encoder": recipe.model_encoder,
         "batch_size": recipe.batch_size,
         "gamma": recipe.gamma,
+        "ema_decay": recipe.ema_decay,
         "model_options": recipe.model_options or None,
     }
     return learning.Hyperparameters(**settings | dict(chosen or {}))

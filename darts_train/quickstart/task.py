@@ -50,4 +50,5 @@ class Recipe:
     search_epochs: int = 12
     epochs: int = 24
     gamma: float = 0.88
-    space: Mapping[str, Any] = field(default_factory=lambda: {"focal_loss_gamma": [0.0, 2.0]})
+    ema_decay: float = 0.98
+    space: Mapping[str, Any] = field(default_factory=lambda: {"loss": ["bce", "bce:0.5+dice:0.5"]})
