@@ -63,8 +63,12 @@ def make_set(root: Path, count: int, bands: int, side: int) -> None:
     with TrainDataWriter.open(root, config) as writer:
         for scene, first in enumerate(range(0, count, 50)):
             n, name = min(50, count - first), f"scene{scene}"
-            rows = [PatchRow(i, name, x=i * side, class_fractions=[1.0, 0.0]) for i in range(n)]
+            rows = [
+                PatchRow(i, name, x=i * side, empty=False, positive_fraction=0.5, class_fractions=[0.5, 0.5])
+                for i in range(n)
+            ]
             x, y = images(n, bands, side, scene), np.zeros((n, side, side), np.uint8)
+            y[:, : side // 2] = 1
             writer.commit(Tile(name, 0, rows, x, y, SceneRecord(name, patches=n)))
         writer.finalise()
 

@@ -82,6 +82,8 @@ class Runner:
                 done += 1
                 hopeless = hopeless + 1 if _is_hopeless(result) else 0
                 self._require_hope(hopeless, result)
+        # Of a trial that ended with its runner, killed before it wrote the table, no other one would write it.
+        write_search_table(self.search, self.trials)
         return done
 
     def trials(self) -> list[FrozenTrial]:

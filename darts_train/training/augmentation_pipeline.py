@@ -1,8 +1,9 @@
 """A chosen pipeline of augmentations, applied to batches: every step to the patches that its `p` chooses.
 
 Symmetries that come first are put together, and move codes, which are half the bytes of what is made of them. Steps
-that change the light of single bands are done together: on a CPU band by band, so that what they work on stays in the
-processor's cache from the first to the last. For the same reason a CPU finishes one patch before it begins the next.
+that change the light of single bands are done together: on a CPU to a few bands at a time, right after these are
+decoded, so that what they work on stays in the processor's cache from the first to the last. For the same reason a CPU
+finishes one patch before it begins the next, each of its threads with a patch of its own.
 All draws are a function of the seed; rows are chosen on the CPU, so that no step waits for the device.
 """
 
@@ -25,8 +26,6 @@ from darts_train.training.augmentation_text import OPTION, Step, parse_steps
 
 # Codes [n, k, h, h] of some bands → what the network sees of them, float32 alike, in the last where there is one.
 Decode = Callable[[Tensor, slice, Tensor | None], Tensor]
-
-
 _WORTH_A_THREAD = 2**17  # values of a patch; of fewer the interpreter takes as long as the arithmetic
 
 

@@ -225,7 +225,7 @@ def test_the_sheet_of_augmentations_shows_it(tmp_path, recipe):
     config = make_model_config(SMALL["model_arch"], SMALL["model_encoder"], None, spec, ("b", "s"), 32, 255)
     rows, none = np.arange(4), np.empty(0, np.int64)
     sheets = [
-        _augmentation(data, SegmentationModule(config, augment=False, recipe=one), SplitIndices(rows, none, none))
+        _augmentation(data, SegmentationModule(config, augment=False, recipe=one), SplitIndices(rows, none, none), None)
         for one in (recipe, {})
     ]
     (mixed, labels, *_), (plain, *_) = (sheet.args for sheet in sheets)
