@@ -1,7 +1,6 @@
 """A full disk, said in one line whoever met it: our own write, or a library that has an error of its own for it."""
 
 import errno
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,10 +46,3 @@ def told_when_full(place: Path) -> Iterator[None]:
         if full is None:
             raise
         raise no_room(place, full) from error
-
-
-def free_space(place: Path) -> int:
-    """Bytes that are free at the nearest existing ancestor of `place`; quotas are not seen."""
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    return shutil.disk_usage(place).free
