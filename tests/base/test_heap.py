@@ -12,7 +12,7 @@ from darts_train.base.heap import keep_freed_memory
 kept = sys.argv[1] == "kept" and keep_freed_memory()
 np.ones(40_000_000, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
+for _ in range(20):
     np.ones(40_000_000, np.uint8)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -26,6 +26,6 @@ def faults(how):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the setting is of glibc")
 def test_freed_memory_is_used_again():
     given_back = faults("plain")
-    if given_back < 1000:
+    if given_back < 50:  # pages may be huge ones
         pytest.skip("this C library keeps large blocks by itself")
-    assert faults("kept") < given_back / 10
+    assert faults("kept") < given_back / 5
