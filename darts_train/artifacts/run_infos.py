@@ -20,15 +20,18 @@ from darts_train.base.files import atomic_path
 
 RUN_INFOS_FILE = "run_infos.parquet"
 LAST = "last/"  # before the names of the last epoch's metrics
-TEXT = ("run_name", "run_id", "checkpoint", "status", "error")
+TEXT = ("run_name", "run_id", "checkpoint", "status", "error", "kind")
 WHOLE = ("fold", "seed")
 TRUTH = ("is_unstable", "score_is_unstable")
-COLUMNS = ("run_name", "run_id", "fold", "seed", "duration", "checkpoint", "status", "error", "is_unstable")
+# Why a run failed: no memory for it; numbers that are not finite; a process, disk or device that went; settings that
+# cannot be; a mistake in a program.
+FailureKind = Literal["memory", "numbers", "machine", "configuration", "bug"]
+COLUMNS = ("run_name", "run_id", "fold", "seed", "duration", "checkpoint", "status", "error", "kind", "is_unstable")
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run that has come to an end: finished with metrics, or failed with an error.
+    """A run that has come to an end: finished with metrics, failed with an error, or pruned for a reason (in `error`).
 
     `duration` is in seconds. `metrics` are those of the best checkpoint, `last_metrics` those of the last
     validation; values are floats, NaN where a metric has none.
@@ -38,12 +41,13 @@ class RunRow:
     run_id: str
     fold: int
     seed: int
-    status: Literal["finished", "failed"]
+    status: Literal["finished", "failed", "pruned"]
     duration: float = 0.0
     checkpoint: str | None = None
     error: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     last_metrics: Mapping[str, float] = field(default_factory=dict)
+    kind: FailureKind | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; NaN and infinities as text."""
@@ -67,8 +71,8 @@ def run_infos(
 ) -> pd.DataFrame:
     """The table of a cross-validation: one row per run, floats as float64, absent metrics NaN.
 
-    Columns: run_name, run_id, fold, seed, duration, checkpoint, status, error, is_unstable, the metrics, those of
-    the last epoch under `last/`, and score and score_is_unstable, which are the same in every row.
+    Columns: run_name, run_id, fold, seed, duration, checkpoint, status, error, kind, is_unstable, the metrics, those
+    of the last epoch under `last/`, and score and score_is_unstable, which are the same in every row.
     """
     names = sorted({name for row in rows for name in row.metrics})
     last_names = sorted({name for row in rows for name in row.last_metrics})

@@ -16,7 +16,7 @@ from darts_train.base.locks import is_held
 
 RECORD_FILE = "run.json"
 LOCK_FILE = ".lock"  # held by the process that trains
-Status = Literal["running", "finished", "failed", "interrupted"]
+Status = Literal["running", "finished", "failed", "interrupted", "pruned"]
 
 
 class RunRecord(BaseModel):

@@ -5,6 +5,7 @@ finished, and is resumed where it did not. cv.json keeps the settings, so that t
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -22,10 +23,12 @@ from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.beside_baseline import beside_cross_validation
+from darts_train.experiments.judging import Judge
 from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
 from darts_train.experiments.settings import Settings, require_same
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
+from darts_train.training.pruned import PrunedError
 from darts_train.training.tracking_check import check_tracking
 
 if TYPE_CHECKING:
@@ -49,6 +52,10 @@ class Plan:
     data_hash: str
     tune_name: str | None = None
 
+    def runs(self) -> list[tuple[int, int]]:
+        """Fold and seed of each run, in the order in which they are done."""
+        return [(fold, seed) for seed in self.seeds for fold in range(self.folds)]
+
     def facts(self) -> dict[str, Any]:
         """All that decides the score, as plain values."""
         return self.settings.deciding() | {
@@ -62,7 +69,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class CrossValidationResult:
-    """A cross-validation. `score` is NaN where it is not complete: a run failed. `beside`: pixel baselines, if any."""
+    """A cross-validation. `score` is NaN where it is not complete: a run failed, or it was pruned (`pruned`: why).
+
+    `beside`: pixel baselines, if any.
+    """
 
     name: str
     directory: Path
@@ -71,6 +81,7 @@ class CrossValidationResult:
     complete: bool
     infos: pd.DataFrame
     beside: Beside | None = None
+    pruned: str | None = None
 
     def summary(self) -> str:
         """A few plain lines."""
@@ -79,6 +90,8 @@ class CrossValidationResult:
         if self.complete:
             unstable = f" (unstable: {int(self.infos['is_unstable'].sum())} runs)" if self.score_is_unstable else ""
             lines.append(f"score {self.score:.4f}{unstable}")
+        elif self.pruned:
+            lines.append(f"pruned: {self.pruned}")
         else:
             lines.append(
                 f"incomplete: {len(failed)} runs failed, so there is no score; call it again to try those again"
@@ -154,36 +167,45 @@ def cross_validate(
     known: Mapping[tuple[int, int], RunRow] | None = None,
     on_row: Callable[[RunRow], None] = lambda row: None,
     go_on: Callable[[], bool] = lambda: True,
+    judge: Judge | None = None,
 ) -> CrossValidationResult:
     """Do, or go on with, a planned cross-validation: for each seed, for each fold, one run.
 
     `known` are rows, by (fold, seed), of runs that finished elsewhere and are not done again. `on_row` is told
-    each new row. `go_on` is asked before and after each run; AbandonedError is raised when it says no.
+    each new row. `go_on` is asked before and after each run; AbandonedError is raised when it says no. `judge` is
+    asked after each run, and after each validation, whether the rest is worth its time; runs that it ends are kept.
     """
     rows: list[RunRow] = []
+    reason: str | None = None
     with alone_in(plan.directory, f"cross-validation {plan.name}"):
         _keep_facts(plan)
-        for seed in plan.seeds:
-            for fold in range(plan.folds):
-                row = (known or {}).get((fold, seed))
-                if row is None:
-                    _log.info("%s: run %d of %d", plan.name, len(rows) + 1, plan.folds * len(plan.seeds))
-                    _require(go_on, plan)
-                    row = run_one(plan, fold, seed, device, tracking, execute)
-                    _require(go_on, plan)
-                    on_row(row)
-                rows.append(row)
-                result = _result(plan, rows)
-                write_run_infos(plan.directory, result.infos)
+        for fold, seed in plan.runs():
+            row = (known or {}).get((fold, seed))
+            if row is None:
+                _log.info("%s: run %d of %d", plan.name, len(rows) + 1, len(plan.runs()))
+                _require(go_on, plan)
+                row = run_one(plan, fold, seed, device, tracking, execute, judge)
+                _require(go_on, plan)
+                on_row(row)
+            rows.append(row)
+            reason = row.error if row.status == "pruned" else judge.after_run(rows) if judge else None
+            result = _result(plan, rows, reason)
+            write_run_infos(plan.directory, result.infos)
+            if reason is not None:
+                break
     return result
 
 
-def run_one(plan: Plan, fold: int, seed: int, device: Device, tracking: Tracking, execute: Execute | None) -> RunRow:
+def run_one(
+    plan: Plan,
+    fold: int,
+    seed: int,
+    device: Device,
+    tracking: Tracking,
+    execute: Execute | None,
+    judge: Judge | None = None,
+) -> RunRow:
     """Do, resume or look up one run; whatever goes wrong in it becomes a row with status failed."""
-    if execute is None:
-        from darts_train.experiments.run import execute_run
-
-        execute = execute_run
     run_name = names.run_name(plan.name, fold, seed)
     found = tree.find_run(plan.directory, run_name)
     directory = found or tree.run_directory(plan.directory, run_name, names.new_run_id())
@@ -193,7 +215,9 @@ def run_one(plan: Plan, fold: int, seed: int, device: Device, tracking: Tracking
     options = (settings.data, settings.split, settings.hyperparameters, settings.training, device, tracking)
     started = time.monotonic()
     try:
-        result = execute(place, *options, fold, seed)
+        result = _executor(execute, judge, fold, seed)(place, *options, fold, seed)
+    except PrunedError as stopped:
+        return RunRow(run_name, run_id, fold, seed, "pruned", time.monotonic() - started, error=str(stopped))
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())
         _log.exception("%s failed: %s", run_name, message)
@@ -211,14 +235,24 @@ def run_one(plan: Plan, fold: int, seed: int, device: Device, tracking: Tracking
     )
 
 
-def _result(plan: Plan, rows: list[RunRow]) -> CrossValidationResult:
+def _executor(execute: Execute | None, judge: Judge | None, fold: int, seed: int) -> Execute:
+    if execute is None:
+        from darts_train.experiments.run import execute_run
+
+        execute = execute_run
+    if judge is None or not judge.watches_validations:
+        return execute
+    return functools.partial(execute, on_validation=functools.partial(judge.at_validation, fold, seed))
+
+
+def _result(plan: Plan, rows: list[RunRow], pruned: str | None) -> CrossValidationResult:
     """The result as far as it goes: not complete, and without a score, until every run has finished."""
-    missing = plan.folds * len(plan.seeds) - len(rows)
+    missing = len(plan.runs()) - len(rows)
     runs = [row.metrics if row.status == "finished" else None for row in rows]
     score = score_runs([*runs, *[None] * missing], plan.rule)
     infos = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
     complete = not missing and all(run is not None for run in runs)
-    return CrossValidationResult(plan.name, plan.directory, score.value, score.unstable, complete, infos)
+    return CrossValidationResult(plan.name, plan.directory, score.value, score.unstable, complete, infos, pruned=pruned)
 
 
 def _keep_facts(plan: Plan) -> None:

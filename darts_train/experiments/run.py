@@ -52,6 +52,7 @@ from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
 from darts_train.training.losses_build import check_length
 from darts_train.training.module import TrainingError
+from darts_train.training.pruned import OnValidation
 from darts_train.training.tracking_check import check_tracking
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
@@ -73,13 +74,17 @@ def execute_run(
     continue_from: Path | None = None,
     weights_from: Path | None = None,
     crew: Crew | None = None,
+    on_validation: OnValidation | None = None,
 ) -> RunResult:
     """Train in `place`, go on there, or return what is finished there.
+
+    `on_validation` is asked after every validation whether to go on.
 
     Raises:
         UserError: settings that cannot be (see `prepare_run`), another run in the same directory, or another process
             at work in it; nothing was written then. Also damaged data, met while training.
         TrainingError: the run diverged or ran out of memory; run.json says `failed`, and why.
+        PrunedError: `on_validation` said to stop; run.json says `pruned`, and why.
         KeyboardInterrupt: Ctrl+C; run.json says `interrupted`, and the run can go on.
     """
     check_tracking(tracking)
@@ -104,7 +109,7 @@ def execute_run(
     require_writable(place.directory, "--artifact-dir")
     job = RunJob(
         place, prepared, hyperparameters, training, tracking, settings, fold, seed, continue_from, weights_from,
-        fingerprint,
+        fingerprint, on_validation,
     )  # fmt: skip
     with exclusive_lock(place.directory / LOCK_FILE, f"run {place.directory.name}"):
         return go_on_or_begin(job, crew)

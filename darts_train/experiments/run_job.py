@@ -23,11 +23,13 @@ from darts_train.options.learning import Hyperparameters, Tracking, Training
 from darts_train.training.checkpoint import BEST, KeepCheckpoints, newest_whole
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
+from darts_train.training.judged import ShowsValidations
 from darts_train.training.losses_build import training_pixels, with_numbers
 from darts_train.training.memory import OutOfMemory, advice, forget, halves
 from darts_train.training.module import TrainingError
 from darts_train.training.painter import Painter
 from darts_train.training.portions import Portions
+from darts_train.training.pruned import OnValidation, PrunedError
 from darts_train.training.ranks import World
 from darts_train.training.run_figures import RunFigures
 from darts_train.training.services import SendCheckpoints, ServiceTracker
@@ -87,6 +89,7 @@ class RunJob:
     continue_from: Path | None
     weights_from: Path | None
     fingerprint: str
+    on_validation: OnValidation | None = None  # who watches, and may stop it
 
     @property
     def checkpoints(self) -> Path:
@@ -170,7 +173,7 @@ def _train(job: RunJob, record: RunRecord, last: Resumption | None, crew: Crew |
     def close(error: BaseException) -> None:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         reason = None if stopped else (str(error).strip().splitlines() or [type(error).__name__])[0]
-        status = "interrupted" if stopped else "failed"
+        status = "pruned" if isinstance(error, PrunedError) else "interrupted" if stopped else "failed"
         with suppress(OSError):
             _close(job, attempt.record, attempt.keeper, {"status": status, "error": reason})
 
@@ -292,7 +295,9 @@ def _fit(job: RunJob, attempt: _Attempt, world: World | None) -> None:
         training.check_val_every_n_epoch,
     )  # fmt: skip
     try:
-        fit(module, data, training, prepared.device, keeper, trackers, [figures, sender], start, world)
+        watching = [ShowsValidations(job.on_validation)] if job.on_validation else []
+        callbacks = [figures, sender, *watching]
+        fit(module, data, training, prepared.device, keeper, trackers, callbacks, start, world)
     finally:
         painter.close(wait=False)  # a run that came to its end has waited for its pictures
 

@@ -5,7 +5,8 @@ time; what lies between is held by a lease. A runner that dies leaves its trial 
 ended, with the runs that had finished: their rows are in the trial, their files on disk.
 
 A trial's states: RUNNING while it is worked on or waits for another runner; COMPLETE with a score (marked where it is
-unstable, and then never chosen); FAIL where a run failed or the score is not finite.
+unstable, and then never chosen); FAIL where a run failed or the score is not finite;
+PRUNED where a judge stopped it.
 """
 
 import math
@@ -32,7 +33,7 @@ from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.process_identity import own_identity
 from darts_train.experiments.search_table import write_search_table
 from darts_train.experiments.storage import Database
-from darts_train.experiments.study import RUN, UNSTABLE, Search, all_trials, open_study, suggest_all, trial_rows
+from darts_train.experiments.study import PRUNED, RUN, UNSTABLE, Search, all_trials, open_study, suggest_all, trial_rows
 from darts_train.options.learning import Device, Tracking
 
 HOPELESS = 3  # trials in a row in which every run failed, and not for its configuration: a disk is full, a device gone
@@ -137,20 +138,18 @@ class Runner:
 
     def _tell(self, taken: Taken, result: CrossValidationResult) -> None:
         """Write a trial's end. Raises AbandonedError where it is not ours any more."""
-        number, complete = taken.trial.number, result.complete and math.isfinite(result.score)
+        number, state = taken.trial.number, _state(result)
+        complete = state == TrialState.COMPLETE
         with self.leases.door():
             if not self.leases.renew(taken.lease):
                 raise AbandonedError("it was taken over")
             self.database.call(lambda: taken.trial.set_user_attr(UNSTABLE, result.score_is_unstable))
-            self.database.call(
-                lambda: self.study.tell(
-                    number,
-                    result.score if complete else None,
-                    TrialState.COMPLETE if complete else TrialState.FAIL,
-                    skip_if_finished=True,
-                )
-            )
+            if result.pruned:
+                self.database.call(lambda: taken.trial.set_user_attr(PRUNED, result.pruned))
+            value = result.score if complete else None
+            self.database.call(lambda: self.study.tell(number, value, state, skip_if_finished=True))
         said = f"score {result.score:.4f}{' (unstable)' if result.score_is_unstable else ''}" if complete else "failed"
+        said = f"pruned: {result.pruned}" if result.pruned else said
         _log.info("trial %d: %s", number, said)
 
     def _unfinished(self) -> bool:
@@ -175,6 +174,12 @@ def open_runner(
     """Make or join the study of a search. Raises UserError where it was made with other settings."""
     leases = Leases(database, search.name, own_identity(), lease_seconds)
     return Runner(search, database, open_study(database, search, leases), leases, device, tracking, execute)
+
+
+def _state(result: CrossValidationResult) -> TrialState:
+    if result.pruned:
+        return TrialState.PRUNED
+    return TrialState.COMPLETE if result.complete and math.isfinite(result.score) else TrialState.FAIL
 
 
 def _is_hopeless(result: CrossValidationResult) -> bool:

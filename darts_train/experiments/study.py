@@ -30,6 +30,7 @@ FACTS = "darts"  # attribute of a study
 FORMAT_VERSION = 1
 RUN = "run:"  # before fold and seed: attributes of a trial, one row each
 UNSTABLE = "unstable"  # attribute of a trial
+PRUNED = "pruned"  # attribute of a trial: why it was stopped
 
 
 @dataclass(frozen=True)

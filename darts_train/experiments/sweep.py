@@ -34,7 +34,10 @@ from darts_train.experiments.settings import Settings
 from darts_train.experiments.storage import database_url, open_database, shown
 from darts_train.experiments.study import StoredSearch, best_trial, failed_trials, stored_search, study_names
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
+from darts_train.options.fleet import Fleet
+from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring, Sweep
 from darts_train.training.tracking_check import check_tracking
 
@@ -96,6 +99,9 @@ def optuna_sweep_smp(
     scoring: Scoring,
     artifacts: Artifacts,
     tracking: Tracking,
+    pruning: Pruning | None = None,
+    fleet: Fleet | None = None,
+    keeping: Keeping | None = None,
     *,
     execute: Execute | None = None,
     lease_seconds: float = LEASE_SECONDS,

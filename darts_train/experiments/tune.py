@@ -23,7 +23,10 @@ from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_table import write_search_table
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.study import best_trial, failed_trials
+from darts_train.options.fleet import Fleet
+from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring, Tune
 from darts_train.training.tracking_check import check_tracking
 
@@ -84,6 +87,9 @@ def tune_smp(
     artifacts: Artifacts,
     device: Device,
     tracking: Tracking,
+    pruning: Pruning | None = None,
+    fleet: Fleet | None = None,
+    keeping: Keeping | None = None,
     *,
     execute: Execute | None = None,
     lease_seconds: float = LEASE_SECONDS,
@@ -111,13 +117,12 @@ def tune_smp(
     trials = runner.trials()
     best = best_trial(search, trials)
     table = write_search_table(search, lambda: trials)
-    retrain = test = None
     if best is None:
         _log.warning("tune %s: no configuration is complete and stable, so none is the best", name)
-    elif tune.retrain_and_test:
-        retrain, test = retrain_and_test(
-            name, artifacts.artifact_dir, settings.replace(best.parameters), device, tracking
-        )
+    retrain = test = None
+    if best and tune.retrain_and_test:
+        best_settings = settings.replace(best.parameters)
+        retrain, test = retrain_and_test(name, artifacts.artifact_dir, best_settings, device, tracking)
     return TuneResult(
         name=name,
         directory=search.directory,

@@ -28,6 +28,7 @@ from darts_train.training.devices import arithmetic, resolve_device, resolve_pre
 from darts_train.training.health import EpochHealth
 from darts_train.training.memory import NEEDS_TWO, OutOfMemory, is_out_of_memory
 from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.pruned import PrunedError
 from darts_train.training.ranks import (
     AddsUpValidation,
     Place,
@@ -63,6 +64,7 @@ def fit(
         TrainingError: the loss diverged.
         UserError: damaged data or checkpoint.
         KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
+        PrunedError: whoever watches the run stopped it; last.ckpt is that of the last completed epoch.
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
     every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
@@ -74,6 +76,8 @@ def fit(
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
+        raise
+    except PrunedError:
         raise
     except Exception as error:
         raise explained(error, data.batch_size) from error

@@ -13,15 +13,15 @@ FINISHED = RunRow(
     "c-run-f0s42", "abcd1234", 0, 42, "finished", 1.5, "a/best.ckpt", None, {"val/loss": 1, "val/Recall": math.nan},
     {"val/loss": 2.0},
 )  # fmt: skip
-FAILED = RunRow("c-run-f1s42", "abcd1235", 1, 42, "failed", error="out of memory")
+FAILED = RunRow("c-run-f1s42", "abcd1235", 1, 42, "failed", error="out of memory", kind="memory")
 
 
 def test_columns_and_types_survive_the_file(tmp_path):
     write_run_infos(tmp_path, run_infos([FINISHED, FAILED], [True, False], math.nan, True))
     table = read_run_infos(tmp_path)
     assert list(table.columns) == [
-        "run_name", "run_id", "fold", "seed", "duration", "checkpoint", "status", "error", "is_unstable",
-        "val/Recall", "val/loss", "last/val/loss", "score", "score_is_unstable",
+        "run_name", "run_id", "fold", "seed", "duration", "checkpoint", "status", "error", "kind",
+        "is_unstable", "val/Recall", "val/loss", "last/val/loss", "score", "score_is_unstable",
     ]  # fmt: skip
     for name in ("duration", "val/Recall", "val/loss", "last/val/loss", "score"):
         assert table[name].dtype == "float64", name
@@ -31,6 +31,7 @@ def test_columns_and_types_survive_the_file(tmp_path):
     assert math.isnan(table["val/loss"][1])
     assert table["error"][1] == "out of memory"
     assert pd.isna(table["error"][0])
+    assert table["kind"][1] == "memory"
     assert pd.isna(table["checkpoint"][1])
 
 

@@ -15,9 +15,12 @@ from darts_train.experiments.cross_validation import AbandonedError, Plan, cross
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.options.learning import Split
 from darts_train.options.searching import Repeats
+from darts_train.training.pruned import PrunedError
 
 from ..artifacts.test_baselines import written
 from .stub import DEVICE, TRACKING, execute, iou, make_settings
+
+EMPTY = ["error", "kind"]  # texts of runs that failed; none here, and pandas reads them in another way
 
 
 def make_plan(tmp_path, **changes):
@@ -54,8 +57,8 @@ def test_seeds_are_the_outer_loop_and_the_score_is_the_mean(tmp_path):
         assert row.checkpoint == str(directory / "checkpoints" / "best.ckpt")
         assert read_record(directory).cv_name == "c"
     stored = read_run_infos(plan.directory)
-    assert stored["error"].isna().all()
-    pd.testing.assert_frame_equal(stored.drop(columns="error"), result.infos.drop(columns="error"), check_dtype=False)
+    assert stored[EMPTY].isna().all(axis=None)
+    pd.testing.assert_frame_equal(stored.drop(columns=EMPTY), result.infos.drop(columns=EMPTY), check_dtype=False)
 
 
 def test_the_table_is_there_after_every_run(tmp_path):
@@ -205,3 +208,42 @@ def test_runs_stand_beside_the_baselines_of_their_folds(tmp_path):
     (damaged / "run.json").write_text("{")
     assert beside_cross_validation(tmp_path, "c").compared == 1
     assert beside_cross_validation(tmp_path, None) is None
+
+
+class Judge:
+    """Stops where it is told to."""
+
+    watches_validations = False
+
+    def __init__(self, after):
+        self.after = after
+        self.seen = []
+
+    def after_run(self, rows):
+        self.seen.append([(row.fold, row.seed) for row in rows])
+        return "hopeless" if len(rows) == self.after else None
+
+    def at_validation(self, fold, seed, epochs, metrics):
+        raise AssertionError("not asked")
+
+
+def test_a_judge_ends_it_after_a_run_and_the_runs_are_kept(tmp_path):
+    plan, judge = make_plan(tmp_path), Judge(after=2)
+    result = run(plan, judge=judge)
+    assert judge.seen == [[(0, 42)], [(0, 42), (1, 42)]]
+    assert (result.pruned, result.complete, len(result.infos)) == ("hopeless", False, 2)
+    assert math.isnan(result.score)
+    assert "pruned: hopeless" in result.summary()
+    assert list(read_run_infos(plan.directory)["status"]) == ["finished", "finished"]
+
+
+def test_a_run_that_a_judge_stops_is_a_row_that_says_why(tmp_path):
+    def watched(*arguments, on_validation):
+        raise PrunedError(on_validation(3, {"val/JaccardIndex": 0.1}))
+
+    judge = Judge(after=9)
+    judge.watches_validations = True
+    judge.at_validation = lambda *seen: f"stopped at {seen}"
+    result = run(make_plan(tmp_path), watched, judge=judge)
+    assert list(result.infos["status"]) == ["pruned"]
+    assert result.pruned == result.infos["error"][0] == "stopped at (0, 42, 3, {'val/JaccardIndex': 0.1})"
