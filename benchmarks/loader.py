@@ -36,8 +36,8 @@ from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.writer import TrainDataWriter
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.raster.band import Band
-from darts_train.training.augmentation import step_seed
-from darts_train.training.augmentation_pipeline import Pipeline
+from darts_train.training.augmentation.pipeline import Pipeline
+from darts_train.training.augmentation.usual import step_seed
 from darts_train.training.held import HeldPatches
 from darts_train.training.patches import EpochSampler, PatchDataset
 from darts_train.training.threaded_loader import ThreadedLoader

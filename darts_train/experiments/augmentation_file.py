@@ -6,9 +6,9 @@ from typing import Any
 from darts_train.base.errors import UserError
 from darts_train.experiments.space_file import read_mapping
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.albumentations_library import Building, pipeline_text
-from darts_train.training.augmentation_albumentations import NoCounterpart, steps_of, without_counterpart
-from darts_train.training.augmentation_reader import OPTION
+from darts_train.training.augmentation.albumentations_library import Building, pipeline_text
+from darts_train.training.augmentation.albumentations_tree import NoCounterpart, steps_of, without_counterpart
+from darts_train.training.augmentation.reader import OPTION
 
 
 def with_read_augmentations(settings: Hyperparameters) -> Hyperparameters:

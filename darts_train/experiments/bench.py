@@ -29,7 +29,7 @@ from darts_train.training.data_module import HELD, TrainDataModule, check_cache
 from darts_train.training.devices import arithmetic, resolve_precision
 from darts_train.training.fit import explained
 from darts_train.training.flops import device_peak, patch_flops, utilisation
-from darts_train.training.losses_build import training_pixels, with_numbers
+from darts_train.training.losses.build import training_pixels, with_numbers
 from darts_train.training.module import TrainingError
 from darts_train.training.patches import Batch
 

@@ -80,8 +80,8 @@ def _warn_of_leakage(settings: Settings) -> None:
 
 def _check_names(settings: Settings, space: SearchSpace) -> None:
     from darts_train.models.factory import check_names
-    from darts_train.training.augmentation_text import parse_steps
-    from darts_train.training.losses_terms import parse_terms
+    from darts_train.training.augmentation.text import parse_steps
+    from darts_train.training.losses.terms import parse_terms
 
     choices, own = space.choices(), settings.hyperparameters
     for arch in choices.get("model_arch", (own.model_arch,)):

@@ -48,8 +48,8 @@ from darts_train.options.learning import Artifacts, Data, Device, Split, Test, T
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic
 from darts_train.training.evaluate import Evaluation, evaluate
-from darts_train.training.losses_build import recorded_loss
-from darts_train.training.losses_common import Loss
+from darts_train.training.losses.build import recorded_loss
+from darts_train.training.losses.common import Loss
 from darts_train.training.patches import Indices
 from darts_train.training.trackers import make_services, read_settings
 from darts_train.training.tracking_check import check_tracking

@@ -32,7 +32,7 @@ from darts_train.options.baseline import Baseline
 from darts_train.options.learning import Artifacts, Data, Split
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.evaluate import evaluate
-from darts_train.training.losses_build import recorded_loss
+from darts_train.training.losses.build import recorded_loss
 from darts_train.training.pixel_network import PixelNetwork, fit_pixels, make_classifier
 
 SPLIT_FILE = "split.parquet"

@@ -50,7 +50,7 @@ from darts_train.options.learning import (
 from darts_train.training.compiling import check_compiling
 from darts_train.training.data_module import check_cache
 from darts_train.training.devices import resolve_precision
-from darts_train.training.losses_build import check_length
+from darts_train.training.losses.build import check_length
 from darts_train.training.module import TrainingError
 from darts_train.training.pruned import OnValidation
 from darts_train.training.tracking_check import check_tracking

@@ -24,7 +24,7 @@ from darts_train.training.checkpoint import BEST, KeepCheckpoints, newest_whole
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.fit import fit
 from darts_train.training.judged import ShowsValidations
-from darts_train.training.losses_build import training_pixels, with_numbers
+from darts_train.training.losses.build import training_pixels, with_numbers
 from darts_train.training.memory import OutOfMemory, advice, forget, halves
 from darts_train.training.module import TrainingError
 from darts_train.training.painter import Painter

@@ -10,7 +10,7 @@ from darts_train.options.learning import Hyperparameters, Training
 from darts_train.training.compiling import compiled
 from darts_train.training.data_module import held_bytes
 from darts_train.training.devices import resolve_precision
-from darts_train.training.losses_build import plain_recipe
+from darts_train.training.losses.build import plain_recipe
 from darts_train.training.memory import first_that_fits
 from darts_train.training.module import SegmentationModule
 from darts_train.training.patches import PatchDataset

@@ -23,12 +23,12 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
-from darts_train.training.albumentations_library import Building, pipeline_tree
-from darts_train.training.albumentations_probe import NEEDING, trained_size
-from darts_train.training.augmentation_pipeline import Pipeline
-from darts_train.training.augmentation_reader import OPTION, ReaderPipeline, shown_bands
+from darts_train.training.augmentation.albumentations_library import Building, pipeline_tree
+from darts_train.training.augmentation.albumentations_probe import NEEDING, trained_size
+from darts_train.training.augmentation.pipeline import Pipeline
+from darts_train.training.augmentation.reader import OPTION, ReaderPipeline, shown_bands
 from darts_train.training.checkpoint import progress, read_checkpoint
-from darts_train.training.losses_build import check_learning, plain_recipe
+from darts_train.training.losses.build import check_learning, plain_recipe
 from darts_train.training.recompute import checked_blocks
 from darts_train.training.weights import read_weights
 

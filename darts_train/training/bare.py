@@ -3,7 +3,7 @@
 import torch
 
 from darts_train.options.learning import Precision
-from darts_train.training.augmentation import step_seed
+from darts_train.training.augmentation.usual import step_seed
 from darts_train.training.devices import resolve_precision
 from darts_train.training.module import SegmentationModule
 from darts_train.training.optimisers import make_optimiser

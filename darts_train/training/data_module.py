@@ -23,7 +23,7 @@ from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
 from darts_train.training import ranks
-from darts_train.training.augmentation_reader import AugmentedPatches, NumberedSampler, ReaderPipeline
+from darts_train.training.augmentation.reader import AugmentedPatches, NumberedSampler, ReaderPipeline
 from darts_train.training.health import DataClock
 from darts_train.training.held import HeldPatches, require_room
 from darts_train.training.patches import EpochSampler, Indices, PatchDataset

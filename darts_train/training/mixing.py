@@ -23,7 +23,7 @@ from torch import Tensor
 
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.losses_common import Loss
+from darts_train.training.losses.common import Loss
 
 CHANCE = 0.5  # of MixUp, where both are on
 

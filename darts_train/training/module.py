@@ -26,12 +26,12 @@ from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
 from darts_train.training import ranks
-from darts_train.training.albumentations_library import pipeline_tree
-from darts_train.training.augmentation import USUAL, step_seed
-from darts_train.training.augmentation_pipeline import Pipeline
+from darts_train.training.augmentation.albumentations_library import pipeline_tree
+from darts_train.training.augmentation.pipeline import Pipeline
+from darts_train.training.augmentation.usual import USUAL, step_seed
 from darts_train.training.averaging import AveragedWeights, restore_trained
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
-from darts_train.training.losses_build import make_loss
+from darts_train.training.losses.build import make_loss
 from darts_train.training.mid_epoch import MID_EPOCH, left, taken_up
 from darts_train.training.mixing import Mixed, Mixing, finished
 from darts_train.training.optimisers import make_optimiser, set_frozen
@@ -265,7 +265,7 @@ class SegmentationModule(pl.LightningModule):
         """Patches float32 [n, c, h, w] of codes, augmented where they are to be, and labels [n, h, w], moved alike.
 
         No data is NaN where patches are resampled before the network sees them, and for MixUp. Where augmentation is
-        the reader's (`augmentation_reader.py`), it has been done.
+        the reader's (`augmentation/reader.py`), it has been done.
         """
         return (self.entry(codes), y) if self.pipeline is None else self.pipeline(codes, y, self.entry, seed)
 

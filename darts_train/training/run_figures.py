@@ -22,7 +22,7 @@ from darts_train.figures.augmentation_panel import augmentation_panel
 from darts_train.figures.progress import Line, epochs_panel
 from darts_train.figures.split_panel import Part, split_panel
 from darts_train.models.fit import fitted
-from darts_train.training.augmentation_reader import AugmentedPatches, ReaderPipeline
+from darts_train.training.augmentation.reader import AugmentedPatches, ReaderPipeline
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule

@@ -9,8 +9,8 @@ import yaml
 from darts_train.base.errors import UserError
 from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.albumentations_library import pipeline_tree
-from darts_train.training.augmentation_text import parse_steps
+from darts_train.training.augmentation.albumentations_library import pipeline_tree
+from darts_train.training.augmentation.text import parse_steps
 from darts_train.training.module import SegmentationModule
 from tests.support.pipelines import p1b, p3
 from tests.support.runs import run, weights_hash

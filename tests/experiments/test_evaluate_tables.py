@@ -11,7 +11,7 @@ from darts_train.experiments.evaluation_figures import worst_patches
 from darts_train.experiments.evaluation_tables import by_name, lines_of, ranked, score_rows, score_table, sweep_table
 from darts_train.metrics.curves import best_thresholds
 from darts_train.training.evaluate import evaluate
-from darts_train.training.losses import FocalLoss
+from darts_train.training.losses.focal import FocalLoss
 
 THREE = ("background", "water", "ice")
 SCENES = ["s0", "s0", "s1", "s1", "s2", "empty"]

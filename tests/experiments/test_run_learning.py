@@ -16,7 +16,7 @@ from darts_train.models.model_file import load_model_file
 from darts_train.options.learning import Data, Device, Split
 from darts_train.training.averaging import TRAINED
 from darts_train.training.checkpoint import progress
-from darts_train.training.losses_build import training_pixels
+from darts_train.training.losses.build import training_pixels
 from darts_train.training.mid_epoch import MID_EPOCH
 from darts_train.training.module import PLATEAU, SegmentationModule
 from darts_train.training.termination import EXIT_CODE, Terminated

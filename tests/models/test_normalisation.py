@@ -17,8 +17,8 @@ from darts_train.models.model_config import make_model_config, read_model_config
 from darts_train.models.model_file import LoadedModel
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.raster.band import NODATA, Band
-from darts_train.training.augmentation import USUAL
-from darts_train.training.augmentation_pipeline import Pipeline
+from darts_train.training.augmentation.pipeline import Pipeline
+from darts_train.training.augmentation.usual import USUAL
 
 BANDS = (Band("red", 1e-4, -0.1, -0.1, 0.5, True), Band("dem", 0.01, -300.0, -50.0, 50.0))
 NUMBERS = (

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from darts_train.models.cpu_threads import one_by_one
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.raster.band import Band
-from darts_train.training import augmentation_patches, augmentation_pipeline
-from darts_train.training.augmentation import USUAL, has_missing_values, missing_values, step_seed
-from darts_train.training.augmentation_pipeline import Pipeline
-from darts_train.training.augmentation_symmetry import NONE, all_moved, followed_by, mirrored, moved, turned, upended
+from darts_train.training.augmentation import patches as augmentation_patches
+from darts_train.training.augmentation import pipeline as augmentation_pipeline
+from darts_train.training.augmentation.pipeline import Pipeline
+from darts_train.training.augmentation.symmetry import NONE, all_moved, followed_by, mirrored, moved, turned, upended
+from darts_train.training.augmentation.usual import USUAL, has_missing_values, missing_values, step_seed
 
 CPU = torch.device("cpu")
 SYMMETRIES = list(itertools.product([False, True], repeat=3))

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.raster.band import Band
-from darts_train.training.augmentation import step_seed
-from darts_train.training.augmentation_pipeline import Pipeline
-from darts_train.training.augmentation_registry import GROUPS, OPERATIONS
-from darts_train.training.augmentation_text import parse_steps
+from darts_train.training.augmentation.pipeline import Pipeline
+from darts_train.training.augmentation.registry import GROUPS, OPERATIONS
+from darts_train.training.augmentation.text import parse_steps
+from darts_train.training.augmentation.usual import step_seed
 
 CPU = torch.device("cpu")
 FILL, IGNORE, SIZE = -0.5, 7, 24

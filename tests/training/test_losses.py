@@ -5,7 +5,7 @@ import torch
 from segmentation_models_pytorch.losses import FocalLoss as SmpFocalLoss
 from segmentation_models_pytorch.losses._functional import softmax_focal_loss_with_logits
 
-from darts_train.training.losses import FocalLoss
+from darts_train.training.losses.focal import FocalLoss
 
 IGNORE = 255
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.losses_build import make_loss, recorded_loss, with_numbers
-from darts_train.training.losses_terms import KINDS, SUMS
+from darts_train.training.losses.build import make_loss, recorded_loss, with_numbers
+from darts_train.training.losses.terms import KINDS, SUMS
 
 IGNORE = 255
 EVERY = [(name, 2) for name in (*KINDS, *SUMS)] + [

@@ -3,7 +3,7 @@
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.training.losses_terms import KINDS, check_terms, parse_class_weights, parse_terms
+from darts_train.training.losses.terms import KINDS, check_terms, parse_class_weights, parse_terms
 
 
 def plain(terms):
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_said_in_one_line(text, options, message):
 @pytest.mark.parametrize("name", KINDS)
 def test_every_option_of_a_loss_reaches_it(name):
     from darts_train.options.learning import Hyperparameters
-    from darts_train.training.losses_build import make_loss
+    from darts_train.training.losses.build import make_loss
 
     for option in KINDS[name].settings:
         made = make_loss(Hyperparameters(loss=name, loss_options=(f"{option}=0.25",)), 2, 255)

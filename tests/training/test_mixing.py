@@ -15,8 +15,8 @@ from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
 from darts_train.options.learning import Hyperparameters
 from darts_train.raster.band import Band
-from darts_train.training.augmentation import step_seed
-from darts_train.training.losses_build import check_learning, make_loss
+from darts_train.training.augmentation.usual import step_seed
+from darts_train.training.losses.build import check_learning, make_loss
 from darts_train.training.mixing import Mixed, Mixing, mixed_up, pasted, rectangles
 from darts_train.training.module import SegmentationModule
 from darts_train.training.run_figures import _augmentation

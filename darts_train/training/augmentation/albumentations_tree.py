@@ -2,15 +2,15 @@
 
 What the tree leaves out has Albumentations' default (2.0.8). Normalisation and conversions to tensors are left out:
 the network's input specification does that. Borders are no data here, whatever they are filled with there. Where
-anything else has no counterpart, the whole pipeline is Albumentations' to run (`augmentation_reader.py`).
+anything else has no counterpart, the whole pipeline is Albumentations' to run (`augmentation/reader.py`).
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from darts_train.base.errors import UserError
-from darts_train.training.augmentation_registry import GROUPS, OPERATIONS
-from darts_train.training.augmentation_text import Step, make_step
+from darts_train.training.augmentation.registry import GROUPS, OPERATIONS
+from darts_train.training.augmentation.text import Step, make_step
 
 CLASS = "__class_fullname__"
 OTHER_NAMES = {"SquareSymmetry": "D4", "ChannelDropout": "BandDropout"}

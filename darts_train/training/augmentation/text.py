@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from darts_train.base.errors import UserError, nearest
-from darts_train.training.augmentation_parameters import Value, value_text
-from darts_train.training.augmentation_registry import GROUPS, OPERATIONS, Group
+from darts_train.training.augmentation.parameters import Value, value_text
+from darts_train.training.augmentation.registry import GROUPS, OPERATIONS, Group
 
 OPTION = "--augmentations"
 

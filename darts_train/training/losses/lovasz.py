@@ -7,7 +7,7 @@ over all pixels of a batch together, as LovaszLoss of segmentation-models-pytorc
 import torch
 from torch import Tensor
 
-from darts_train.training.losses_common import BatchLoss
+from darts_train.training.losses.common import BatchLoss
 
 
 class Lovasz(BatchLoss):

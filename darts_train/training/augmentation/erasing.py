@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from darts_train.training.augmentation_draws import Draws
-from darts_train.training.augmentation_patches import Patches
+from darts_train.training.augmentation.draws import Draws
+from darts_train.training.augmentation.patches import Patches
 
 Values = Mapping[str, Any]
 

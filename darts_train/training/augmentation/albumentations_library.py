@@ -1,7 +1,7 @@
 """Albumentations itself, for pipelines that have transforms without a counterpart of ours. An optional package.
 
 A pipeline is built from its serialised tree transform by transform, so that whatever is wrong is told with its place.
-Three targets go through it: `image` (the optical bands), `mask` (the labels) and MARKS (see `augmentation_reader.py`),
+Three targets go through it: `image` (the optical bands), `mask` (the labels) and MARKS (see `augmentation/reader.py`),
 which moves as the labels do. What fills the outside of a patch is MARKED in both, whatever the file fills it with.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darts_train.base.errors import UserError, nearest
-from darts_train.training.augmentation_albumentations import CLASS, LEFT_OUT, top_of
+from darts_train.training.augmentation.albumentations_tree import CLASS, LEFT_OUT, top_of
 
 EXTRA = "uv pip install 'darts-train[albumentations]'"
 PREFIX = "albumentations:"  # of a pipeline among `augmentations`, before its tree as JSON

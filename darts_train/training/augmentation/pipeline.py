@@ -17,12 +17,12 @@ from torch import Tensor
 from darts_train.base.errors import UserError
 from darts_train.models.cpu_threads import one_by_one
 from darts_train.raster.band import Band
-from darts_train.training.augmentation import has_missing_values, missing_values
-from darts_train.training.augmentation_draws import Draws
-from darts_train.training.augmentation_patches import Bands, Light, Patches
-from darts_train.training.augmentation_registry import OPERATIONS, Operation
-from darts_train.training.augmentation_symmetry import NONE, Symmetry, all_moved, followed_by
-from darts_train.training.augmentation_text import OPTION, Step, parse_steps
+from darts_train.training.augmentation.draws import Draws
+from darts_train.training.augmentation.patches import Bands, Light, Patches
+from darts_train.training.augmentation.registry import OPERATIONS, Operation
+from darts_train.training.augmentation.symmetry import NONE, Symmetry, all_moved, followed_by
+from darts_train.training.augmentation.text import OPTION, Step, parse_steps
+from darts_train.training.augmentation.usual import has_missing_values, missing_values
 
 # Codes [n, k, h, h] of some bands → what the network sees of them, float32 alike, in the last where there is one.
 Decode = Callable[[Tensor, slice, Tensor | None], Tensor]

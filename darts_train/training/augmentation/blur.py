@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from darts_train.training.augmentation_draws import Draws
-from darts_train.training.augmentation_patches import Light, per_patch
+from darts_train.training.augmentation.draws import Draws
+from darts_train.training.augmentation.patches import Light, per_patch
 
 Values = Mapping[str, Any]
 Kernels = npt.NDArray[np.float64]  # on the CPU: which of their weights are 0 is known without waiting for a device

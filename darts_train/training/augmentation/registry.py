@@ -1,19 +1,17 @@
 """All augmentations by name, with their parameters. Names and meanings are Albumentations', defaults are ours.
 
 The defaults differ from Albumentations' where those were chosen for photos: brightness is a share of the mean (see
-`augmentation.py`), noise is weaker and every pixel's and band's own, crops keep half of the patch.
+`augmentation/usual.py`), noise is weaker and every pixel's and band's own, crops keep half of the patch.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from darts_train.training import augmentation_blur as blurs
-from darts_train.training import augmentation_erasing as erasing
-from darts_train.training import augmentation_geometric as geometric
-from darts_train.training import augmentation_photometric as photometric
-from darts_train.training.augmentation_draws import Draws
-from darts_train.training.augmentation_parameters import Parameter, flag, interval, symmetric
+from darts_train.training.augmentation import blur as blurs
+from darts_train.training.augmentation import erasing, geometric, photometric
+from darts_train.training.augmentation.draws import Draws
+from darts_train.training.augmentation.parameters import Parameter, flag, interval, symmetric
 
 Of = Literal["square", "patch", "band", "colours"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from darts_train.training.augmentation_draws import NOISE, Draws
-from darts_train.training.augmentation_patches import Light, per_patch
+from darts_train.training.augmentation.draws import NOISE, Draws
+from darts_train.training.augmentation.patches import Light, per_patch
 
 Values = Mapping[str, Any]
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from darts_train.training.augmentation_draws import Draws
-from darts_train.training.augmentation_patches import Patches
-from darts_train.training.augmentation_symmetry import NONE, Symmetry, mirrored, turned, upended
+from darts_train.training.augmentation.draws import Draws
+from darts_train.training.augmentation.patches import Patches
+from darts_train.training.augmentation.symmetry import NONE, Symmetry, mirrored, turned, upended
 
 Values = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_train.training.losses_common import BatchLoss, mean_over
+from darts_train.training.losses.common import BatchLoss, mean_over
 
 
 class BinaryCrossEntropy(BatchLoss):

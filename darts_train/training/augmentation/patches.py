@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from darts_train.training.augmentation_symmetry import Symmetry, all_moved
+from darts_train.training.augmentation.symmetry import Symmetry, all_moved
 
 _EPS = 1e-12
 _BLOCK = 2**21  # pixels and bands that one thread works on together: 8 MB, so that operations are not too many

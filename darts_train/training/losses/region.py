@@ -14,7 +14,7 @@ weighted.
 import torch
 from torch import Tensor
 
-from darts_train.training.losses_common import EPS, BatchLoss
+from darts_train.training.losses.common import EPS, BatchLoss
 
 LEAST_SHARE = 1e-12  # a spread of shares below it is none
 

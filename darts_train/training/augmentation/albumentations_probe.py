@@ -14,8 +14,8 @@ import numpy as np
 
 from darts_train.base.errors import UserError
 from darts_train.raster.band import Band
-from darts_train.training.albumentations_library import COLOUR, MARKS, Building, first_words, pipeline_tree
-from darts_train.training.augmentation_reader import OPTION, RGB, image_bands
+from darts_train.training.augmentation.albumentations_library import COLOUR, MARKS, Building, first_words, pipeline_tree
+from darts_train.training.augmentation.reader import OPTION, RGB, image_bands
 
 NEEDING = f"{OPTION}: a serialised pipeline"
 DRAWS, MOST_SIZES = 3, 4
