@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
@@ -29,6 +30,11 @@ RELEASE_PATIENCE = 5.0  # a lease that is not let go ends by itself
 _MINE = "study = :study and trial = :trial and owner = :owner and epoch = :epoch"
 _NOW = {"postgresql": "extract(epoch from clock_timestamp())", "sqlite": "(julianday('now') - 2440587.5) * 86400.0"}
 _log = logger("experiments")
+
+
+def seconds_now(url: URL) -> str:
+    """SQL for the time by the database's clock, in seconds since 1970."""
+    return _NOW[url.get_backend_name()]
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Leases:
 
     @property
     def _now(self) -> str:
-        return _NOW[self.database.url.get_backend_name()]
+        return seconds_now(self.database.url)
 
     def _upsert(self) -> str:
         return (

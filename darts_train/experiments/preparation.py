@@ -11,12 +11,10 @@ from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.storage import Database, database_url, open_database, sqlite_url
+from darts_train.experiments.storage import Database, database_file, database_url, open_database, sqlite_url
 from darts_train.experiments.study import Search
 from darts_train.options.learning import Device
 from darts_train.options.searching import Repeats, Strategy
-
-DATABASE_FILE = "sweep.db"
 
 
 def prepare_search(
@@ -40,11 +38,6 @@ def prepare_search(
     rule = parse_scoring(metrics, strategy, train_data.classes)
     check_space(settings, space, folds, device)
     return Search(name, artifact_dir, settings, space, sampler, folds, seeds, rule, train_data.data_hash)
-
-
-def database_file(artifact_dir: Path, name: str) -> Path:
-    """The SQLite file of a search that has no database of its own."""
-    return artifact_dir / name / DATABASE_FILE
 
 
 def open_search_database(sweep_db: str | None, artifact_dir: Path, name: str) -> Database:

@@ -2,7 +2,7 @@
 
 Any number of runners share a study. A trial is taken, and its result told, in the study's door, one runner at a
 time; what lies between is held by a lease. A runner that dies leaves its trial to whoever comes by after the lease has
-ended, with the runs that had finished: their rows are in the trial, their files on disk.
+ended, with the runs that had finished: their rows are in the database, their files on disk.
 
 A trial's states: RUNNING while it is worked on or waits for another runner; COMPLETE with a score (marked where it is
 unstable, and then never chosen); FAIL where a run failed or the score is not finite;
@@ -31,9 +31,21 @@ from darts_train.experiments.cross_validation import (
 )
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.process_identity import own_identity
-from darts_train.experiments.search_table import write_search_table
+from darts_train.experiments.run_store import RunStore
+from darts_train.experiments.search_table import SearchTable
 from darts_train.experiments.storage import Database
-from darts_train.experiments.study import PRUNED, RUN, UNSTABLE, Search, all_trials, open_study, suggest_all, trial_rows
+from darts_train.experiments.study import (
+    PRUNED,
+    UNSTABLE,
+    Search,
+    all_trials,
+    join_trial,
+    new_trial,
+    open_study,
+    suggest_all,
+    trial_rows,
+)
+from darts_train.experiments.study_sql import count_trials, trials_in
 from darts_train.options.learning import Device, Tracking
 
 HOPELESS = 3  # trials in a row in which every run failed, and not for its configuration: a disk is full, a device gone
@@ -61,6 +73,7 @@ class Runner:
     leases: Leases
     device: Device
     tracking: Tracking
+    table: SearchTable
     execute: Execute | None = None
 
     def run(self, count: int | None, total: int | None = None, wait: bool = False) -> int:
@@ -84,32 +97,40 @@ class Runner:
                 hopeless = hopeless + 1 if _is_hopeless(result) else 0
                 self._require_hope(hopeless, result)
         # Of a trial that ended with its runner, killed before it wrote the table, no other one would write it.
-        write_search_table(self.search, self.trials)
+        self.table.write(self.trials)
         return done
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, as the database has them now."""
         return all_trials(self.database, self.study)
 
+    def rows(self, trial: Trial | FrozenTrial) -> list[RunRow]:
+        """The rows of a trial's runs, in no order of meaning."""
+        return trial_rows(trial, self.store.rows(trial.number))
+
+    @property
+    def store(self) -> RunStore:
+        """Where rows of runs are kept."""
+        return RunStore(self.database, self.search.name)
+
     def _take(self, total: int | None) -> Taken | None:
         """A trial whose runner is gone, or a new one; None where there is none to have."""
         limits = [limit for limit in (total, self.search.limit) if limit is not None]
         with self.leases.door():
-            trials = self.trials()
-            for trial in trials:
-                if trial.state == TrialState.RUNNING and (lease := self.leases.claim(trial.number)):
-                    _log.info("trial %d: taken over from a runner that is gone", trial.number)
-                    return self._taken(trial, lease)
-            if limits and len(trials) >= min(limits):
+            for number, trial_id in trials_in(self.database, self.search.name, "RUNNING"):
+                if lease := self.leases.claim(number):
+                    _log.info("trial %d: taken over from a runner that is gone", number)
+                    count = len(self.search.space.parameters)
+                    return self._taken(join_trial(self.database, self.study, trial_id, count), lease)
+            if limits and count_trials(self.database, self.search.name) >= min(limits):
                 return None
-            new = self.database.call(self.study.ask)
+            new = new_trial(self.database, self.study, self.search.sampler)
             lease = self.leases.claim(new.number)
-            return None if lease is None else self._taken(self.trials()[new.number], lease)
+            return None if lease is None else self._taken(new, lease)
 
-    def _taken(self, trial: FrozenTrial, lease: Lease) -> Taken:
-        live = self.database.call(lambda: Trial(self.study, trial._trial_id))
-        rows = {(row.fold, row.seed): row for row in trial_rows(trial) if row.status == "finished"}
-        return Taken(live, lease, suggest_all(self.database, live, self.search.space), rows)
+    def _taken(self, trial: Trial, lease: Lease) -> Taken:
+        rows = {(row.fold, row.seed): row for row in self.rows(trial) if row.status == "finished"}
+        return Taken(trial, lease, suggest_all(self.database, trial, self.search.space), rows)
 
     def _work(self, taken: Taken) -> CrossValidationResult | None:
         """Cross-validate a trial and tell its score; None where it was lost to another runner on the way."""
@@ -117,8 +138,8 @@ class Runner:
         _log.info("trial %d: %s", number, ", ".join(f"{name} {value}" for name, value in taken.values.items()))
 
         def keep(row: RunRow) -> None:
-            key = f"{RUN}f{row.fold}s{row.seed}"
-            self.database.call(lambda: taken.trial.set_user_attr(key, row.to_json()))
+            if not self.store.keep(taken.lease, row):
+                raise AbandonedError("it was taken over")
 
         try:
             with Keeper(self.leases, taken.lease) as keeper:
@@ -133,7 +154,7 @@ class Runner:
         finally:
             with suppress(UserError):  # a lease that is not let go ends by itself
                 self.leases.release(taken.lease)
-        write_search_table(self.search, self.trials)
+        self.table.write_if_due(self.trials)
         return result
 
     def _tell(self, taken: Taken, result: CrossValidationResult) -> None:
@@ -153,7 +174,7 @@ class Runner:
         _log.info("trial %d: %s", number, said)
 
     def _unfinished(self) -> bool:
-        return any(trial.state == TrialState.RUNNING for trial in self.trials())
+        return bool(trials_in(self.database, self.search.name, "RUNNING"))
 
     def _require_hope(self, hopeless: int, result: CrossValidationResult) -> None:
         if hopeless >= HOPELESS:
@@ -173,7 +194,8 @@ def open_runner(
 ) -> Runner:
     """Make or join the study of a search. Raises UserError where it was made with other settings."""
     leases = Leases(database, search.name, own_identity(), lease_seconds)
-    return Runner(search, database, open_study(database, search, leases), leases, device, tracking, execute)
+    study, table = open_study(database, search, leases), SearchTable(search, database)
+    return Runner(search, database, study, leases, device, tracking, table, execute)
 
 
 def _state(result: CrossValidationResult) -> TrialState:

@@ -4,7 +4,9 @@ Made from the database, not from the directories, for runners may be on machines
 """
 
 import json
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,16 @@ from optuna.trial import FrozenTrial
 from darts_train.artifacts import names
 from darts_train.artifacts.run_infos import RunRow, run_infos, write_table
 from darts_train.base.locks import exclusive_lock
+from darts_train.experiments.run_store import PORTION, RunStore
 from darts_train.experiments.sampling import values_of
 from darts_train.experiments.scoring import score_runs
 from darts_train.experiments.settings import plain
+from darts_train.experiments.storage import Database
 from darts_train.experiments.study import Search, trial_rows
+
+REST = 20  # the table is not written again before this many times the seconds that it took: 5 % of a runner's time
+NUMBER = "trial number"  # a column that orders the rows, and is not written
+Ended = tuple[FrozenTrial, list[RunRow]]
 
 
 def table_path(search: Search) -> Path:
@@ -25,43 +33,84 @@ def table_path(search: Search) -> Path:
     return search.directory / f"{search.name}.parquet"
 
 
-def write_search_table(search: Search, read_trials: Callable[[], list[FrozenTrial]]) -> Path:
-    """Write the table of all trials that have ended, atomically.
+class SearchTable:
+    """The table of a search as one process knows it: what has ended does not change, and is read once."""
 
-    Trials are read and written under one lock: of two runners of a machine that end together, the later one to write
-    is also the later one to read.
-    """
-    path = table_path(search)
-    with exclusive_lock(search.directory / ".table.lock", f"the table of {search.name}", wait=True):
-        write_table(path, search_table(search, read_trials()))
-    return path
+    def __init__(self, search: Search, database: Database) -> None:
+        self.search = search
+        self._store = RunStore(database, search.name)
+        self._table = pd.DataFrame()
+        self._known: set[int] = set()
+        self._due = 0.0
+
+    def write_if_due(self, read_trials: Callable[[], list[FrozenTrial]]) -> None:
+        """Write the table unless that was done a moment ago; a small one is written each time."""
+        if time.monotonic() >= self._due:
+            self.write(read_trials)
+
+    def write(self, read_trials: Callable[[], list[FrozenTrial]]) -> Path:
+        """Write the table of all trials that have ended, atomically.
+
+        Trials are read and written under one lock: of two runners of a machine that end together, the later one to
+        write is also the later one to read.
+        """
+        started = time.monotonic()
+        path = table_path(self.search)
+        lock = self.search.directory / ".table.lock"
+        with exclusive_lock(lock, f"the table of {self.search.name}", wait=True):
+            self._read(read_trials())
+            write_table(path, finished_table(self.search, self._table))
+        self._due = time.monotonic() + REST * (time.monotonic() - started)
+        return path
+
+    def _read(self, trials: Sequence[FrozenTrial]) -> None:
+        new = {trial.number: trial for trial in trials if trial.state.is_finished() and trial.number not in self._known}
+        parts = [self._table] if len(self._table) else []
+        numbers = sorted(new)
+        for start in range(0, len(numbers), PORTION):
+            some = numbers[start : start + PORTION]
+            stored: dict[int, list[RunRow]] = {}
+            for portion in self._store.portions(some[0], some[-1]):
+                stored |= portion
+            ended = [(new[number], trial_rows(new[number], stored.get(number, ()))) for number in some]
+            parts += [part(self.search, ended)] if any(rows for _, rows in ended) else []
+        if len(parts) > 1 or not len(self._table):
+            self._table = pd.concat(parts, ignore_index=True) if parts else self._table
+        self._known |= set(numbers)
 
 
-def search_table(search: Search, trials: list[FrozenTrial]) -> pd.DataFrame:
-    """Rows of run_infos.parquet of every trial that has ended, with cv_name and one column per hyperparameter.
+def part(search: Search, ended: Sequence[Ended]) -> pd.DataFrame:
+    """Rows of run_infos.parquet of trials that have ended, with the trial's number, cv_name and hyperparameters."""
+    order = {seed: position for position, seed in enumerate(search.seeds)}
+    columns: dict[str, list[Any]] = {NUMBER: [], "cv_name": [], **{name: [] for name in search.space.parameters}}
+    all_rows: list[RunRow] = []
+    unstable: list[bool] = []
+    scores: list[float] = []
+    unstable_scores: list[bool] = []
+    for trial, rows in ended:
+        rows = sorted(rows, key=lambda row: (order.get(row.seed, len(order)), row.fold))
+        runs = [row.metrics if row.status == "finished" else None for row in rows]
+        missing = search.folds * len(search.seeds) - len(rows)  # where it was pruned, or ended from outside
+        score = score_runs([*runs, *[None] * missing], search.rule)
+        all_rows += rows
+        unstable += score.run_is_unstable[: len(rows)]
+        scores += [score.value] * len(rows)
+        unstable_scores += [score.unstable] * len(rows)
+        values = {NUMBER: trial.number, "cv_name": names.cv_name(search.name, trial.number)}
+        for name, value in (values | values_of(search.space, trial.params)).items():
+            columns[name] += [plain(value)] * len(rows)
+    infos = run_infos(all_rows, unstable, math.nan, False).assign(score=scores, score_is_unstable=unstable_scores)
+    settings = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in columns.items()})
+    return pd.concat([settings, infos], axis=1)
 
-    Lists are JSON text; a column whose values are of several types is text.
-    """
-    ended = [(trial, rows) for trial in trials if trial.state.is_finished() and (rows := trial_rows(trial))]
-    parts = [_trial_table(search, trial, rows) for trial, rows in ended]
-    if not parts:
+
+def finished_table(search: Search, table: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is written, by trial: lists are JSON text; a column whose values are of several types is text."""
+    if not len(table):
         return pd.DataFrame({"cv_name": pd.Series(dtype="object"), **{name: [] for name in search.space.parameters}})
-    table = pd.concat(parts, ignore_index=True)
+    table = table.sort_values(NUMBER, kind="stable", ignore_index=True).drop(columns=NUMBER)
     for name in search.space.parameters:
         table[name] = _column(table[name].tolist())
-    return table
-
-
-def _trial_table(search: Search, trial: FrozenTrial, rows: list[RunRow]) -> pd.DataFrame:
-    order = {seed: position for position, seed in enumerate(search.seeds)}
-    rows.sort(key=lambda row: (order.get(row.seed, len(order)), row.fold))
-    runs = [row.metrics if row.status == "finished" else None for row in rows]
-    missing = search.folds * len(search.seeds) - len(rows)  # where somebody ended the trial from outside
-    score = score_runs([*runs, *[None] * missing], search.rule)
-    table = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
-    table.insert(0, "cv_name", names.cv_name(search.name, trial.number))
-    for position, (name, value) in enumerate(values_of(search.space, trial.params).items(), start=1):
-        table.insert(position, name, pd.Series([plain(value)] * len(table), dtype="object"))
     return table
 
 

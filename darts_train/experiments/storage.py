@@ -21,6 +21,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 
 T = TypeVar("T")
+DATABASE_FILE = "sweep.db"
 BUSY_SECONDS = 30  # how long SQLite waits for a lock before it is an error, which is tried again
 CONNECT_SECONDS = 10
 OPENING_PATIENCE = 5.0  # a wrong address is told at once, a server that restarts has a moment
@@ -34,6 +35,11 @@ _log = logger("experiments")
 def sqlite_url(path: Path) -> URL:
     """Address of a SQLite file."""
     return URL.create("sqlite", database=str(path))
+
+
+def database_file(artifact_dir: Path, name: str) -> Path:
+    """The SQLite file of a search that has no database of its own."""
+    return artifact_dir / name / DATABASE_FILE
 
 
 def database_url(text: str) -> URL:
@@ -62,12 +68,11 @@ def shown(url: URL) -> str:
 
 
 @dataclass(frozen=True)
-class Database:
-    """An open database: SQLAlchemy's engine for the leases, Optuna's storage for the studies."""
+class Connection:
+    """A database that can be asked."""
 
     url: URL
     engine: sa.Engine
-    storage: optuna.storages.RDBStorage
 
     def call(self, work: Callable[[], T], patience: float = WORKING_PATIENCE) -> T:
         """Do `work`, again and again for up to `patience` seconds while the database is out of reach.
@@ -76,6 +81,29 @@ class Database:
         Raises UserError when patience ends; what was stored stays, and the same call goes on later.
         """
         return retry(work, patience, self.url)
+
+
+@dataclass(frozen=True)
+class Database(Connection):
+    """An open database of searches: SQLAlchemy's engine for leases and runs, Optuna's storage for the studies."""
+
+    storage: optuna.storages.RDBStorage
+
+
+def look_into(url: URL) -> Connection:
+    """Connect in order to read: nothing is made. Raises UserError where there is no server, no file, or no search."""
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise UserError(f"--sweep-db: there is no file {url.database}.")
+    engine = _engine(url)
+    try:
+        found = retry(lambda: set(sa.inspect(engine).get_table_names()), OPENING_PATIENCE, url)
+    except sa.exc.SQLAlchemyError as error:
+        raise UserError(f"--sweep-db: {shown(url)} cannot be read: {_line(error)}") from None
+    if not found >= {"studies", "trials", *metadata.tables}:
+        if not found >= {"studies", "trials"}:
+            raise UserError(f"--sweep-db: {shown(url)} holds no search.")
+        create_tables(engine)  # of a version that had no table of runs
+    return Connection(url, engine)
 
 
 def open_database(url: URL) -> Database:
@@ -87,13 +115,11 @@ def open_database(url: URL) -> Database:
     logging.getLogger("optuna").setLevel(logging.WARNING)
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(url)
-    arguments: dict[str, Any] = {"connect_args": _connect_args(url), "poolclass": sa.pool.NullPool}
-    arguments["pool_pre_ping"] = True
-    engine = sa.create_engine(url, **arguments)
+    engine = _engine(url)
     address = url.render_as_string(hide_password=False)
 
     def opened() -> Database:
-        storage = optuna.storages.RDBStorage(address, engine_kwargs=dict(arguments))
+        storage = optuna.storages.RDBStorage(address, engine_kwargs=_engine_options(url))
         create_tables(engine)
         return Database(url, engine, storage)
 
@@ -103,6 +129,14 @@ def open_database(url: URL) -> Database:
         raise UserError(
             f"--sweep-db: {shown(url)} holds tables of another program or version: {_line(error)}"
         ) from None
+
+
+def _engine(url: URL) -> sa.Engine:
+    return sa.create_engine(url, **_engine_options(url))
+
+
+def _engine_options(url: URL) -> dict[str, Any]:
+    return {"connect_args": _connect_args(url), "poolclass": sa.pool.NullPool, "pool_pre_ping": True}
 
 
 metadata = sa.MetaData()
@@ -115,10 +149,20 @@ leases = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("until", sa.Double, nullable=False),  # seconds since 1970 by the database's clock
 )
+runs = sa.Table(
+    "darts_run",
+    metadata,
+    sa.Column("study", sa.String(512), primary_key=True),
+    sa.Column("trial", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fold", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seed", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("duration", sa.Double, nullable=False),  # seconds; in the row as well, and here to be added up
+    sa.Column("content", sa.Text, nullable=False),  # RunRow as JSON
+)
 
 
 def create_tables(engine: sa.Engine) -> None:
-    """Make the table of leases where it is missing."""
+    """Make our tables, of leases and of runs, where they are missing."""
     metadata.create_all(engine)
 
 

@@ -6,7 +6,7 @@ nothing but the address, and a runner with other settings is refused.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from darts_train.experiments.scoring import ScoringRule
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import SPACE, Settings, require_same
 from darts_train.experiments.storage import Database
+from darts_train.experiments.study_sql import trials_in
 
 FACTS = "darts"  # attribute of a study
+N_TRIALS = "darts n_trials"  # attribute of a study: how many a tune was asked for
 FORMAT_VERSION = 1
-RUN = "run:"  # before fold and seed: attributes of a trial, one row each
+RUN = "run:"  # before fold and seed: attributes of a trial of an older study, one row each
+WITHOUT_HISTORY = ("random", "grid")  # samplers that look at no other trial
 UNSTABLE = "unstable"  # attribute of a trial
 PRUNED = "pruned"  # attribute of a trial: why it was stopped
 
@@ -145,6 +148,30 @@ def open_study(database: Database, search: Search, leases: Leases) -> optuna.Stu
     return study
 
 
+def remember_total(database: Database, study: optuna.Study, total: int | None) -> None:
+    """Store how many trials a search is to have, for whoever looks at it from outside."""
+    if total is not None:
+        database.call(lambda: study.set_user_attr(N_TRIALS, total))
+
+
+def new_trial(database: Database, study: optuna.Study, sampler: SamplerName) -> Trial:
+    """Make the next trial, or take one that somebody has enqueued.
+
+    `ask` reads all trials, to see whether one is enqueued; where the sampler has no need of them, SQL says that.
+    """
+    if sampler in WITHOUT_HISTORY and not trials_in(database, study.study_name, "WAITING"):
+        storage = study._storage  # Optuna's own cache over `database.storage`, which has to know of the trial
+        return database.call(lambda: Trial(study, storage.create_new_trial(study._study_id)))
+    return database.call(study.ask)
+
+
+def join_trial(database: Database, study: optuna.Study, trial_id: int, parameters: int) -> Trial:
+    """A trial that somebody else began, by Optuna's id; it has up to `parameters` of them."""
+    if len(database.call(lambda: database.storage.get_trial(trial_id)).params) < parameters:
+        all_trials(database, study)  # Optuna stores parameters only of trials that it has seen in this process
+    return database.call(lambda: Trial(study, trial_id))
+
+
 def all_trials(database: Database, study: optuna.Study) -> list[FrozenTrial]:
     """All trials by number, as the database has them now."""
     return database.call(lambda: study.get_trials(deepcopy=False))
@@ -168,10 +195,13 @@ def _suggest(trial: Trial, name: str, drawn: BaseDistribution) -> Any:
     return trial.suggest_categorical(name, drawn.choices)  # type: ignore[attr-defined]
 
 
-def trial_rows(trial: FrozenTrial) -> list[RunRow]:
-    """Rows of a trial's runs, in no order of meaning."""
-    stored = [value for key, value in trial.user_attrs.items() if key.startswith(RUN)]
-    return [RunRow.from_json(values) for values in stored]
+def trial_rows(trial: FrozenTrial | Trial, stored: Iterable[RunRow] = ()) -> list[RunRow]:
+    """Rows of a trial's runs, in no order of meaning: those `stored` of it (`RunStore`) go before its attributes.
+
+    Studies that were made before there was a table of runs have the rows as attributes of the trial.
+    """
+    older = [RunRow.from_json(value) for key, value in trial.user_attrs.items() if key.startswith(RUN)]
+    return list({(row.fold, row.seed): row for row in [*older, *stored]}.values())
 
 
 def failed_trials(trials: list[FrozenTrial]) -> int:

@@ -20,18 +20,12 @@ from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.lease import LEASE_SECONDS
-from darts_train.experiments.preparation import (
-    DATABASE_FILE,
-    database_file,
-    open_search_database,
-    prepare_search,
-    taken_names,
-)
+from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.runner import Runner, open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.storage import database_url, open_database, shown
+from darts_train.experiments.storage import DATABASE_FILE, database_file, database_url, open_database, shown
 from darts_train.experiments.study import StoredSearch, best_trial, failed_trials, stored_search, study_names
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
 from darts_train.options.fleet import Fleet

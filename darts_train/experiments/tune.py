@@ -20,9 +20,9 @@ from darts_train.experiments.preparation import open_search_database, prepare_se
 from darts_train.experiments.retrain import retrain_and_test
 from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import SamplerName
-from darts_train.experiments.search_table import write_search_table
+from darts_train.experiments.search_table import table_path
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.study import best_trial, failed_trials
+from darts_train.experiments.study import best_trial, failed_trials, remember_total
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
@@ -113,10 +113,10 @@ def tune_smp(
     runner = open_runner(search, database, device, tracking, execute, lease_seconds)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
+    remember_total(database, runner.study, total)
     runner.run(None, total, wait=True)
     trials = runner.trials()
     best = best_trial(search, trials)
-    table = write_search_table(search, lambda: trials)
     if best is None:
         _log.warning("tune %s: no configuration is complete and stable, so none is the best", name)
     retrain = test = None
@@ -131,7 +131,7 @@ def tune_smp(
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,
         best_cv=best.cv_name if best else None,
-        table=table,
+        table=table_path(search),
         retrain=retrain,
         test=test,
         beside=beside_cross_validation(artifacts.artifact_dir, best.cv_name if best else None, name),

@@ -20,7 +20,7 @@ from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import point
 from darts_train.experiments.search_table import table_path
 from darts_train.experiments.storage import database_url, open_database
-from darts_train.experiments.study import best_trial, stored_search, trial_rows
+from darts_train.experiments.study import best_trial, stored_search
 
 from . import stub
 from .stub import DEVICE, TRACKING, execute, iou, make_search
@@ -54,7 +54,7 @@ def test_trials_are_those_of_their_numbers(search, database):
     trials = runner.trials()
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 3
     assert [trial.value for trial in trials] == pytest.approx([expected_score(search, n) for n in range(3)])
-    assert all(len(trial_rows(trial)) == 4 for trial in trials)
+    assert all(len(runner.rows(trial)) == 4 for trial in trials)
     table = pd.read_parquet(table_path(search))
     assert len(table) == 12
     assert list(table.columns[:3]) == ["cv_name", "learning_rate", "augment"]
