@@ -14,10 +14,10 @@ from optuna.trial import FrozenTrial
 from darts_train.artifacts import names
 from darts_train.artifacts.run_infos import RunRow, run_infos, write_table
 from darts_train.base.locks import exclusive_lock
-from darts_train.experiments.sampling import values_of
 from darts_train.experiments.scoring import score_runs
 from darts_train.experiments.settings import plain
-from darts_train.experiments.study import Search, trial_rows
+from darts_train.experiments.stored_values import values_of
+from darts_train.experiments.study import Search, front, trial_rows
 
 
 def table_path(search: Search) -> Path:
@@ -47,6 +47,8 @@ def search_table(search: Search, trials: list[FrozenTrial]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame({"cv_name": pd.Series(dtype="object"), **{name: [] for name in search.space.parameters}})
     table = pd.concat(parts, ignore_index=True)
+    if search.multi_objective:
+        table.insert(1, "pareto", table["cv_name"].isin([one.cv_name for one in front(search, trials)]))
     for name in search.space.parameters:
         table[name] = _column(table[name].tolist())
     return table
@@ -60,8 +62,9 @@ def _trial_table(search: Search, trial: FrozenTrial, rows: list[RunRow]) -> pd.D
     score = score_runs([*runs, *[None] * missing], search.rule)
     table = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
     table.insert(0, "cv_name", names.cv_name(search.name, trial.number))
-    for position, (name, value) in enumerate(values_of(search.space, trial.params).items(), start=1):
-        table.insert(position, name, pd.Series([plain(value)] * len(table), dtype="object"))
+    values = values_of(search.space, trial.params)  # without those that were not there
+    for position, name in enumerate(search.space.parameters, start=1):
+        table.insert(position, name, pd.Series([plain(values.get(name))] * len(table), dtype="object"))
     return table
 
 
@@ -69,6 +72,11 @@ def _column(values: list[Any]) -> pd.Series:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {str}:
         return pd.Series(values, dtype="object")
+    if kinds == {bool} and None in values:
+        return pd.Series(values, dtype="boolean")
     if len(kinds) > 1 or list in kinds:
-        return pd.Series([value if isinstance(value, str) else json.dumps(value) for value in values], dtype="object")
+        return pd.Series(
+            [value if value is None or isinstance(value, str) else json.dumps(value) for value in values],
+            dtype="object",
+        )
     return pd.Series(values, dtype="float64" if float in kinds or None in values else None)
