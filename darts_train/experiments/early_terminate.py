@@ -1,7 +1,7 @@
 """`early_terminate` of a wandb sweep file: hyperband, as settings for whoever stops trials early.
 
-wandb counts iterations; here one is a validation. At every bracket a run goes on only where it is among the best of those
-that came that far: the best 1/eta.
+wandb counts iterations; here one is a validation. At every bracket a run goes on only where it is among the best of
+those that came that far: the best 1/eta.
 """
 
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ class EarlyTerminate:
                 found.append(bracket)
                 power += 1
         else:
-            assert self.max_iter is not None and self.s is not None  # the parser has seen to it
-            found = [int(self.max_iter / self.eta**power) for power in range(self.s, 0, -1)]
+            most = self.max_iter or 0
+            found = [int(most / self.eta**power) for power in range(self.s or 0, 0, -1)]
         return tuple(sorted({bracket for bracket in found if 1 <= bracket < limit}))
 
 

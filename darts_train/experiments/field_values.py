@@ -21,12 +21,8 @@ REFUSED = {
     "train_data_dir": "scores on different data do not compare",
     **dict.fromkeys(("total_folds", "fold_method", "group_by", "stratify_by"), PATCHES),
     **dict.fromkeys(("data_split_method", "data_split_by", "where", "subsample"), PATCHES),
-    **dict.fromkeys(
-        ("n_folds", "n_randoms", "fold", "random_seed", "seed"), "every trial has the same folds and seeds"
-    ),
-    **dict.fromkeys(
-        ("device", "devices", "accelerator", "strategy", "num_nodes"), "where a trial runs changes no score"
-    ),
+    **dict.fromkeys(("n_folds", "n_randoms", "fold", "random_seed", "seed"), "all trials have the same"),
+    **dict.fromkeys(("device", "devices", "accelerator", "strategy", "num_nodes"), "no score depends on where it runs"),
     **dict.fromkeys(("scoring_metric", "multi_score_strategy"), "scores of different metrics do not compare"),
     **dict.fromkeys(("artifact_dir", "tune_name", "sweep_id", "sweep_db", "n_trials", "sampler"), NO_TRIAL),
 }

@@ -1,7 +1,7 @@
 """In which line of a file a key is: for messages only, so where it cannot tell it says nothing.
 
-YAML and JSON by the positions of YAML's nodes (JSON is YAML, but for tabs); TOML by a scanner that knows tables, keys and
-what goes over several lines. Keys within an inline table of TOML have the line of the table.
+YAML and JSON by the positions of YAML's nodes (JSON is YAML, but for tabs); TOML by a scanner that knows tables, keys
+and what goes over several lines. Keys within an inline table of TOML have the line of the table.
 """
 
 import re

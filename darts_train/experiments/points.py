@@ -75,9 +75,8 @@ def _sobol(dimensions: int, number: int) -> list[float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a single point is not a balanced set
         sobol = qmc.Sobol(dimensions, scramble=True, rng=SEED)
-        values: list[float] = (
-            sobol.fast_forward(number).random(1)[0].tolist() if number else sobol.random(1)[0].tolist()
-        )
+        sobol = sobol.fast_forward(number) if number else sobol  # by no step is an error
+        values: list[float] = sobol.random(1)[0].tolist()
     return [min(value, 1 - 2**-53) for value in values]
 
 

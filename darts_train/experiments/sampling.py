@@ -28,7 +28,8 @@ from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.stored_values import distribution, from_stored, label, to_stored, values_of
 
 __all__ = [
-    "SamplerName", "distribution", "from_stored", "label", "limit_of", "make_sampler", "point", "to_stored", "values_of",
+    "SamplerName", "check_sampler", "distribution", "from_stored", "label", "limit_of", "make_sampler", "point",
+    "to_stored", "values_of",
 ]  # fmt: skip
 
 SamplerName = Literal["random", "grid", "tpe", "gp", "qmc", "cmaes"]

@@ -84,7 +84,7 @@ class SearchSpace:
 
     @cached_property
     def size(self) -> int | None:
-        """Number of different points; None where there is a range. Beyond LARGEST_GRID it may be less than there are."""
+        """Number of different points (with conditions counted to LARGEST_GRID + 1); None where there is a range."""
         if any(isinstance(parameter, CONTINUOUS) for parameter in self.parameters.values()):
             return None
         if not self.when:

@@ -75,8 +75,6 @@ def _column(values: list[Any]) -> pd.Series:
     if kinds == {bool} and None in values:
         return pd.Series(values, dtype="boolean")
     if len(kinds) > 1 or list in kinds:
-        return pd.Series(
-            [value if value is None or isinstance(value, str) else json.dumps(value) for value in values],
-            dtype="object",
-        )
+        texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+        return pd.Series(texts, dtype="object")
     return pd.Series(values, dtype="float64" if float in kinds or None in values else None)
