@@ -1,17 +1,21 @@
 """The kinds of things a search varies: one class per distribution, whichever file it was written in.
 
 Each kind maps a number from [0, 1) to a value (`at`); that is all a search without memory needs, and makes every
-draw a pure function. `raw` kinds, which Optuna can learn from, are in `sampling.py`.
+draw a pure function. What Optuna stores of them, to learn from, is in `stored_values.py`; the bell-shaped kinds are in
+`densities.py`.
 """
 
 import dataclasses
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from darts_train.base.errors import UserError
+from darts_train.experiments.densities import Beta, LogNormal, Normal
+from darts_train.experiments.multiples import first_multiple, last_multiple, multiple, require_step
 
 
 @dataclass(frozen=True)
@@ -27,19 +31,25 @@ class Constant:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values, each as likely."""
+    """One of several values, each as likely, or each with its own probability (they add up to 1)."""
 
     values: tuple[Any, ...]
+    probabilities: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.values:
             raise UserError("the list of choices is empty.")
         if any(_same(a, b) for i, a in enumerate(self.values) for b in self.values[:i]):
             raise UserError("a choice comes twice.")
+        if self.probabilities is not None:
+            _check_probabilities(self.probabilities, len(self.values))
 
     def at(self, u: float) -> Any:
-        """Values have equal parts of [0, 1), in their order."""
-        return self.values[int(u * len(self.values))]
+        """Values have parts of [0, 1), in their order, that are equal or as large as their probabilities."""
+        if self.probabilities is None:
+            return self.values[int(u * len(self.values))]
+        ends = list(accumulate(self.probabilities))
+        return self.values[bisect_right(ends[:-1], u * ends[-1])]
 
 
 @dataclass(frozen=True)
@@ -129,39 +139,64 @@ class QUniform(Range):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.q) and self.q > 0):
-            raise UserError(f"q, {self.q}, must be a number greater than 0.")
+        require_step(self.q)
         if self.first > self.last:
             raise UserError(f"no multiple of {self.q} lies between {self.low} and {self.high}.")
 
     @property
     def first(self) -> int:
         """The least k with k · q in the range."""
-        return math.ceil(Decimal(str(self.low)) / Decimal(str(self.q)))
+        return first_multiple(self.low, self.q)
 
     @property
     def last(self) -> int:
         """The greatest k with k · q in the range."""
-        return math.floor(Decimal(str(self.high)) / Decimal(str(self.q)))
+        return last_multiple(self.high, self.q)
 
     def multiple(self, k: int) -> float:
-        """The multiple k · q as a decimal number, so that 3 · 0.1 is 0.3."""
-        return float(k * Decimal(str(self.q)))
+        """The multiple k · q."""
+        return multiple(k, self.q)
 
     def at(self, u: float) -> float:
         """Multiples have equal parts of [0, 1)."""
         return self.multiple(self.first + int(u * (self.last - self.first + 1)))
 
 
-Parameter = Constant | Choice | Uniform | LogUniform | ReversedLogUniform | IntUniform | QUniform
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Constant, Choice, Uniform, LogUniform, ReversedLogUniform, IntUniform, QUniform)
-}
+@dataclass(frozen=True)
+class QLogUniform(QUniform):
+    """Multiples of q from low to high, each as likely as the numbers of a `LogUniform` that it is nearest to."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        LogUniform(self.low, self.high)  # refuses a low end of 0
+
+    def at(self, u: float) -> float:
+        """The multiple nearest to what a logarithmic range gives."""
+        nearest = round(LogUniform(self.low, self.high).at(u) / self.q)
+        return self.multiple(min(max(nearest, self.first), self.last))
+
+
+Parameter = (
+    Constant
+    | Choice
+    | Uniform
+    | LogUniform
+    | ReversedLogUniform
+    | IntUniform
+    | QUniform
+    | QLogUniform
+    | Normal
+    | LogNormal
+    | Beta
+)
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Parameter.__args__}
 
 
 def parameter_to_json(parameter: Parameter) -> dict[str, Any]:
-    """A parameter as plain values, its class under `kind`."""
+    """A parameter as plain values, its class under `kind`; what is None is left out."""
     values = {field.name: getattr(parameter, field.name) for field in dataclasses.fields(parameter)}
+    if not isinstance(parameter, Constant):
+        values = {name: value for name, value in values.items() if value is not None}
     return {"kind": type(parameter).__name__, **values}
 
 
@@ -177,6 +212,13 @@ def parameter_from_json(values: Mapping[str, Any]) -> Parameter:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _check_probabilities(probabilities: tuple[float, ...], count: int) -> None:
+    if len(probabilities) != count:
+        raise UserError(f"there are {count} values, but {len(probabilities)} probabilities.")
+    if not all(math.isfinite(p) and p >= 0 for p in probabilities) or abs(sum(probabilities) - 1) > 1e-6:
+        raise UserError(f"the probabilities {list(probabilities)} must be 0 or more and add up to 1.")
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darts_train.artifacts.names import check_name, cv_seeds
+from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.experiments.checks import check_space, open_train_data
 from darts_train.experiments.cross_validation import fold_count
-from darts_train.experiments.sampling import SamplerName
+from darts_train.experiments.default_point import default_point
+from darts_train.experiments.sampling import SamplerName, check_sampler
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
@@ -27,17 +29,26 @@ def prepare_search(
     metrics: Sequence[str] | None,
     strategy: Strategy,
     device: Device,
+    *,
+    multi_objective: bool = False,
+    enqueue_default: bool = False,
+    run_cap: int | None = None,
 ) -> Search:
     """Put a search together, and look at everything that can be wrong with it. Raises UserError; nothing is written."""
     require_writable(artifact_dir, "--artifact-dir")
-    if sampler == "grid":
-        space.require_grid()
     folds = fold_count(repeats, settings.split)
     seeds = tuple(cv_seeds(repeats.n_randoms))
     train_data = open_train_data(settings.data)
     rule = parse_scoring(metrics, strategy, train_data.classes)
+    if multi_objective and len(rule.metrics) < 2:
+        raise UserError(f"--multi-objective needs two or more metrics; there is {rule.metrics[0]}.")
+    check_sampler(sampler, space, len(rule.metrics) if multi_objective else 1)
+    first = default_point(space, settings) if enqueue_default else None
     check_space(settings, space, folds, device)
-    return Search(name, artifact_dir, settings, space, sampler, folds, seeds, rule, train_data.data_hash)
+    return Search(
+        name, artifact_dir, settings, space, sampler, folds, seeds, rule, train_data.data_hash,
+        multi_objective, first, run_cap,
+    )  # fmt: skip
 
 
 def open_search_database(sweep_db: str | None, artifact_dir: Path, name: str) -> Database:

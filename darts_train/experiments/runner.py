@@ -30,12 +30,14 @@ from darts_train.experiments.cross_validation import (
     cross_validate,
 )
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
+from darts_train.experiments.pareto import objectives
 from darts_train.experiments.process_identity import own_identity
 from darts_train.experiments.run_store import RunStore
 from darts_train.experiments.search_table import SearchTable
 from darts_train.experiments.storage import Database
 from darts_train.experiments.study import (
     PRUNED,
+    SCORE,
     UNSTABLE,
     Search,
     all_trials,
@@ -159,7 +161,8 @@ class Runner:
 
     def _tell(self, taken: Taken, result: CrossValidationResult) -> None:
         """Write a trial's end. Raises AbandonedError where it is not ours any more."""
-        number, state = taken.trial.number, _state(result)
+        number, told = taken.trial.number, told_values(self.search, result)
+        state = _state(result, told)
         complete = state == TrialState.COMPLETE
         with self.leases.door():
             if not self.leases.renew(taken.lease):
@@ -167,8 +170,11 @@ class Runner:
             self.database.call(lambda: taken.trial.set_user_attr(UNSTABLE, result.score_is_unstable))
             if result.pruned:
                 self.database.call(lambda: taken.trial.set_user_attr(PRUNED, result.pruned))
-            value = result.score if complete else None
-            self.database.call(lambda: self.study.tell(number, value, state, skip_if_finished=True))
+            if self.search.multi_objective:
+                self.database.call(lambda: taken.trial.set_user_attr(SCORE, result.score))
+            self.database.call(
+                lambda: self.study.tell(number, told if complete else None, state, skip_if_finished=True)
+            )
         said = f"score {result.score:.4f}{' (unstable)' if result.score_is_unstable else ''}" if complete else "failed"
         said = f"pruned: {result.pruned}" if result.pruned else said
         _log.info("trial %d: %s", number, said)
@@ -198,10 +204,15 @@ def open_runner(
     return Runner(search, database, study, leases, device, tracking, table, execute)
 
 
-def _state(result: CrossValidationResult) -> TrialState:
+def told_values(search: Search, result: CrossValidationResult) -> list[float]:
+    """What a study is told of a result: the score, or each metric of it."""
+    return objectives(result.infos, search.rule) if search.multi_objective else [result.score]
+
+
+def _state(result: CrossValidationResult, told: list[float]) -> TrialState:
     if result.pruned:
         return TrialState.PRUNED
-    return TrialState.COMPLETE if result.complete and math.isfinite(result.score) else TrialState.FAIL
+    return TrialState.COMPLETE if result.complete and all(map(math.isfinite, told)) else TrialState.FAIL
 
 
 def _is_hopeless(result: CrossValidationResult) -> bool:

@@ -17,11 +17,11 @@ from darts_train.artifacts import names
 from darts_train.artifacts.run_infos import RunRow, run_infos, write_table
 from darts_train.base.locks import exclusive_lock
 from darts_train.experiments.run_store import PORTION, RunStore
-from darts_train.experiments.sampling import values_of
 from darts_train.experiments.scoring import score_runs
 from darts_train.experiments.settings import plain
 from darts_train.experiments.storage import Database
-from darts_train.experiments.study import Search, trial_rows
+from darts_train.experiments.stored_values import values_of
+from darts_train.experiments.study import Search, front, trial_rows
 
 REST = 20  # the table is not written again before this many times the seconds that it took: 5 % of a runner's time
 NUMBER = "trial number"  # a column that orders the rows, and is not written
@@ -58,8 +58,10 @@ class SearchTable:
         path = table_path(self.search)
         lock = self.search.directory / ".table.lock"
         with exclusive_lock(lock, f"the table of {self.search.name}", wait=True):
-            self._read(read_trials())
-            write_table(path, finished_table(self.search, self._table))
+            trials = read_trials()
+            self._read(trials)
+            best = [one.cv_name for one in front(self.search, trials)] if self.search.multi_objective else []
+            write_table(path, finished_table(self.search, self._table, best))
         self._due = time.monotonic() + REST * (time.monotonic() - started)
         return path
 
@@ -97,18 +99,24 @@ def part(search: Search, ended: Sequence[Ended]) -> pd.DataFrame:
         scores += [score.value] * len(rows)
         unstable_scores += [score.unstable] * len(rows)
         values = {NUMBER: trial.number, "cv_name": names.cv_name(search.name, trial.number)}
-        for name, value in (values | values_of(search.space, trial.params)).items():
-            columns[name] += [plain(value)] * len(rows)
+        values |= values_of(search.space, trial.params)  # without those that were not there
+        for name, column in columns.items():
+            column += [plain(values.get(name))] * len(rows)
     infos = run_infos(all_rows, unstable, math.nan, False).assign(score=scores, score_is_unstable=unstable_scores)
     settings = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in columns.items()})
     return pd.concat([settings, infos], axis=1)
 
 
-def finished_table(search: Search, table: pd.DataFrame) -> pd.DataFrame:
-    """The table as it is written, by trial: lists are JSON text; a column whose values are of several types is text."""
+def finished_table(search: Search, table: pd.DataFrame, best: Sequence[str] = ()) -> pd.DataFrame:
+    """The table as it is written, by trial: lists are JSON text; a column whose values are of several types is text.
+
+    `best`: names of the cross-validations that no other one is better than in everything, of several objectives.
+    """
     if not len(table):
         return pd.DataFrame({"cv_name": pd.Series(dtype="object"), **{name: [] for name in search.space.parameters}})
     table = table.sort_values(NUMBER, kind="stable", ignore_index=True).drop(columns=NUMBER)
+    if search.multi_objective:
+        table.insert(1, "pareto", table["cv_name"].isin(best))
     for name in search.space.parameters:
         table[name] = _column(table[name].tolist())
     return table
@@ -118,6 +126,9 @@ def _column(values: list[Any]) -> pd.Series:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {str}:
         return pd.Series(values, dtype="object")
+    if kinds == {bool} and None in values:
+        return pd.Series(values, dtype="boolean")
     if len(kinds) > 1 or list in kinds:
-        return pd.Series([value if isinstance(value, str) else json.dumps(value) for value in values], dtype="object")
+        texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+        return pd.Series(texts, dtype="object")
     return pd.Series(values, dtype="float64" if float in kinds or None in values else None)

@@ -16,6 +16,7 @@ GROUPS: dict[str, type[Any]] = {
     "hyperparameters": Hyperparameters, "data": Data, "split": Split, "training": Training,
 }  # fmt: skip
 SPACE = "space of "  # before the name of a setting, among the facts of a search: how it is varied
+OPTION_LISTS = ("model_options", "loss_options", "lr_options")  # lists of name=value; a search may vary one of them
 # A run gives the same numbers whatever these say, so a later call may change them.
 WITHOUT_EFFECT = frozenset(
     {
@@ -42,8 +43,11 @@ class Settings:
     training: Training
 
     def replace(self, values: Mapping[str, Any]) -> "Settings":
-        """These settings with some fields, named as the options are, changed. Raises UserError beyond limits."""
-        values = _with_augmentations(values)
+        """These settings with some fields, named as the options are, changed. Raises UserError beyond limits.
+
+        `model_options.encoder_depth` is that one option of the list; None takes it out.
+        """
+        values = _with_single_options(_with_augmentations(values), self.hyperparameters)
         groups = {}
         for group, kind in GROUPS.items():
             names = {field.name for field in dataclasses.fields(kind)} & set(values)
@@ -63,6 +67,29 @@ def _with_augmentations(values: Mapping[str, Any]) -> Mapping[str, Any]:
     if {"augmentations", "augment_config"} & set(values):
         raise UserError("a list of augment says which augmentations; leave out augmentations and augment_config.")
     return {**values, "augment": True, "augmentations": values["augment"], "augment_config": None}
+
+
+def _with_single_options(values: Mapping[str, Any], own: Hyperparameters) -> Mapping[str, Any]:
+    """Single options of lists (`loss_options.dice.smooth`) put into their lists."""
+    single = {name: value for name, value in values.items() if "." in name}
+    found = {name: value for name, value in values.items() if "." not in name}
+    for name, value in single.items():
+        field, _, key = name.partition(".")
+        others = [text for text in found.get(field, getattr(own, field)) or () if option_name(text) != key]
+        found[field] = (*others, *([] if value is None else [f"{key}={option_text(value)}"])) or None
+    return found
+
+
+def option_name(text: str) -> str:
+    """The name in `name=value`."""
+    return text.partition("=")[0].strip().replace("-", "_")
+
+
+def option_text(value: Any) -> str:
+    """The value in `name=value`: `true`, `3`, `48,24`."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(option_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @cache

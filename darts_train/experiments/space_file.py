@@ -7,6 +7,7 @@ comes twice is a mistake, not a choice of the last.
 import json
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,31 @@ import yaml
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
+from darts_train.experiments.key_lines import key_lines
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file in messages about it. `text` is empty for content that is from no file."""
+
+    name: str
+    text: str = ""
+    suffix: str = ""
+
+    def place(self, *keys: str) -> str:
+        """`space.toml:12`, the line of a key or of what it is in; without the line where it is not known."""
+        lines = key_lines(self.text, self.suffix)
+        found = [lines[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in lines]
+        return f"{self.name}:{found[0]}" if found else self.name
+
+    def at(self, *keys: str) -> str:
+        """`space.toml:12: hyperparameters.gamma`."""
+        return f"{self.place(*keys)}: {'.'.join(keys)}"
+
+
+def as_source(source: "Source | str") -> Source:
+    """A source from its name alone."""
+    return Source(source) if isinstance(source, str) else source
 
 
 def read_mapping(path: Path, option: str) -> dict[str, Any]:
@@ -21,6 +47,11 @@ def read_mapping(path: Path, option: str) -> dict[str, Any]:
 
     Raises UserError naming the option and, where it can, the line.
     """
+    return read_source(path, option)[0]
+
+
+def read_source(path: Path, option: str) -> tuple[dict[str, Any], Source]:
+    """As `read_mapping`, and with it what says where a key is."""
     require_file(path, option)
     try:
         text = path.read_text(encoding="utf-8")
@@ -31,7 +62,7 @@ def read_mapping(path: Path, option: str) -> dict[str, Any]:
         raise UserError(f"{option}: {path}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"{option}: {path}: a mapping of keys to values was expected, not {_kind(content)}.")
-    return content
+    return content, Source(str(path), text, path.suffix.lower())
 
 
 def _parse(text: str, suffix: str) -> Any:

@@ -6,7 +6,7 @@ nothing but the address, and a runner with other settings is refused.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,15 @@ from darts_train.artifacts import names, tree
 from darts_train.artifacts.run_infos import RunRow
 from darts_train.base.errors import UserError
 from darts_train.experiments.cross_validation import Plan
+from darts_train.experiments.field_values import field_value
 from darts_train.experiments.lease import Leases
-from darts_train.experiments.sampling import SamplerName, distribution, limit_of, make_sampler, values_of
-from darts_train.experiments.scoring import ScoringRule
+from darts_train.experiments.pareto import directions, non_dominated
+from darts_train.experiments.sampling import SamplerName, limit_of, make_sampler
+from darts_train.experiments.scoring import Direction, ScoringRule
 from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.settings import SPACE, Settings, require_same
+from darts_train.experiments.settings import SPACE, Settings, plain, require_same
 from darts_train.experiments.storage import Database
+from darts_train.experiments.stored_values import distribution, from_stored, values_of
 from darts_train.experiments.study_sql import trials_in
 
 FACTS = "darts"  # attribute of a study
@@ -33,6 +36,7 @@ FORMAT_VERSION = 1
 RUN = "run:"  # before fold and seed: attributes of a trial of an older study, one row each
 WITHOUT_HISTORY = ("random", "grid")  # samplers that look at no other trial
 UNSTABLE = "unstable"  # attribute of a trial
+SCORE = "score"  # attribute of a trial of several objectives: the combined score
 PRUNED = "pruned"  # attribute of a trial: why it was stopped
 
 
@@ -49,6 +53,9 @@ class Search:
     seeds: tuple[int, ...]
     rule: ScoringRule
     data_hash: str
+    multi_objective: bool = False  # each metric of the rule is an objective
+    first: Mapping[str, Any] | None = None  # what trial 0 tries, if it is given
+    run_cap: int | None = None  # trials at most
 
     @property
     def directory(self) -> Path:
@@ -58,7 +65,13 @@ class Search:
     @property
     def limit(self) -> int | None:
         """After how many trials everything has been tried; None: never."""
-        return limit_of(self.sampler, self.space)
+        limits = [limit for limit in (limit_of(self.sampler, self.space), self.run_cap) if limit is not None]
+        return min(limits, default=None)
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Which way the values go that are told of a trial."""
+        return directions(self.rule) if self.multi_objective else [self.rule.direction]
 
     def plan(self, number: int, values: Mapping[str, Any]) -> Plan:
         """The cross-validation of trial `number`, which tries `values`."""
@@ -77,10 +90,13 @@ class Search:
     def facts(self) -> dict[str, Any]:
         """All that decides what its trials are and how they score, as plain values.
 
-        Settings that the space varies are left out: no trial sees their defaults.
+        Settings that the space varies in every trial are left out: no trial sees their defaults.
         """
         plan = self.plan(0, {}).facts()
-        kept = {name: value for name, value in plan.items() if name not in self.space.parameters}
+        varied = self.space.parameters.keys() - self.space.when.keys()
+        kept = {name: value for name, value in plan.items() if name not in varied}
+        kept |= {"multi_objective": True} if self.multi_objective else {}
+        kept |= {"first_trial": {name: plain(value) for name, value in self.first.items()}} if self.first else {}
         space = {f"{SPACE}{name}": parameter for name, parameter in self.space.to_json()}
         facts: dict[str, Any] = json.loads(json.dumps(kept | space | {"sampler": self.sampler}))
         return facts
@@ -94,6 +110,7 @@ class StoredSearch:
     sampler: SamplerName
     metrics: tuple[str, ...]
     facts: Mapping[str, Any]
+    run_cap: int | None = None
 
 
 def study_names(database: Database) -> list[str]:
@@ -119,15 +136,16 @@ def stored_search(database: Database, name: str) -> StoredSearch | None:
             raise UserError(f"the study {name!r} was made by another version of darts.")
         facts = content["facts"]
         return StoredSearch(
-            SearchSpace.from_json(content["space"]), facts["sampler"], tuple(facts["scoring_metric"]), facts
-        )
+            SearchSpace.from_json(content["space"]), facts["sampler"], tuple(facts["scoring_metric"]), facts,
+            content.get("run_cap"),
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the study {name!r} cannot be read: {error!r}.") from None
 
 
 def open_study(database: Database, search: Search, leases: Leases) -> optuna.Study:
     """Make the study of a search, or join it. Raises UserError, saying what differs, where it has other facts."""
-    sampler = make_sampler(search.sampler, search.space)
+    sampler = make_sampler(search.sampler, search.space, search.first)
     with leases.door():
         stored = stored_search(database, search.name)
         if stored is not None:
@@ -138,12 +156,13 @@ def open_study(database: Database, search: Search, leases: Leases) -> optuna.Stu
                 storage=database.storage,
                 sampler=sampler,
                 pruner=optuna.pruners.NopPruner(),
-                direction=search.rule.direction,
+                directions=search.directions,
                 load_if_exists=True,
             )
         )
         if stored is None:
             content = {"format_version": FORMAT_VERSION, "facts": search.facts(), "space": search.space.to_json()}
+            content |= {"run_cap": search.run_cap} if search.run_cap else {}
             database.call(lambda: study.set_user_attr(FACTS, json.loads(json.dumps(content))))
     return study
 
@@ -178,12 +197,19 @@ def all_trials(database: Database, study: optuna.Study) -> list[FrozenTrial]:
 
 
 def suggest_all(database: Database, trial: Trial, space: SearchSpace) -> dict[str, Any]:
-    """The values a trial tries; those that a killed runner had drawn stay, the rest are drawn now."""
-    stored = {
-        name: database.call(lambda name=name, drawn=drawn: _suggest(trial, name, drawn))  # type: ignore[misc]
-        for name, parameter in space.parameters.items()
-        if (drawn := distribution(parameter)) is not None
-    }
+    """The values a trial tries; those that a killed runner had drawn stay, the rest are drawn now.
+
+    A parameter is asked for after those that it depends on, and only where it is there.
+    """
+    stored: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    for name in space.order:
+        if not space.lives(name, values):
+            continue
+        parameter = space.parameters[name]
+        if (drawn := distribution(parameter)) is not None:
+            stored[name] = database.call(lambda name=name, drawn=drawn: _suggest(trial, name, drawn))  # type: ignore[misc]
+        values[name] = field_value(name, from_stored(parameter, stored.get(name)))
     return values_of(space, stored)
 
 
@@ -191,7 +217,7 @@ def _suggest(trial: Trial, name: str, drawn: BaseDistribution) -> Any:
     if isinstance(drawn, FloatDistribution):
         return trial.suggest_float(name, drawn.low, drawn.high, log=drawn.log)
     if isinstance(drawn, IntDistribution):
-        return trial.suggest_int(name, drawn.low, drawn.high)
+        return trial.suggest_int(name, drawn.low, drawn.high, log=drawn.log)
     return trial.suggest_categorical(name, drawn.choices)  # type: ignore[attr-defined]
 
 
@@ -211,23 +237,62 @@ def failed_trials(trials: list[FrozenTrial]) -> int:
 
 @dataclass(frozen=True)
 class Best:
-    """The best configuration of a search."""
+    """The best configuration of a search, or one of them. `objectives`: its metrics, where each is an objective."""
 
     number: int
     cv_name: str
     score: float
     parameters: dict[str, Any]
+    objectives: Mapping[str, float] | None = None
+
+    def summary(self) -> str:
+        """One line."""
+        found = ", ".join(f"{name} {value:.4f}" for name, value in (self.objectives or {}).items())
+        return f"{self.cv_name}: {found}, score {self.score:.4f}"
+
+
+def front_lines(found: Sequence[Best]) -> list[str]:
+    """Lines of a summary."""
+    return [f"the Pareto front has {len(found)} of them:", *(f"  {one.summary()}" for one in found)] if found else []
+
+
+def trial_score(trial: FrozenTrial) -> float | None:
+    """The score of a trial that is complete and stable, of several objectives the combined one; None for others."""
+    if trial.state != TrialState.COMPLETE or trial.user_attrs.get(UNSTABLE, True):
+        return None
+    score = trial.user_attrs.get(SCORE, trial.values[0] if trial.values and len(trial.values) == 1 else None)
+    return score if score is not None and math.isfinite(score) else None
 
 
 def best_trial(search: Search, trials: list[FrozenTrial]) -> Best | None:
-    """The best trial that is complete and stable, the earliest of equals; None where there is none."""
-    best: FrozenTrial | None = None
+    """The best trial that is complete and stable, the earliest of equals; None where there is none.
+
+    Of several objectives it is the one on the Pareto front whose combined score is the best.
+    """
+    best: Best | None = None
+    for one in front(search, trials) if search.multi_objective else _stable(search, trials):
+        if best is None or search.rule.better(one.score, best.score):
+            best = one
+    return best
+
+
+def front(search: Search, trials: list[FrozenTrial]) -> list[Best]:
+    """The stable trials to which no other is preferable in every objective; none where there is one objective."""
+    if not search.multi_objective:
+        return []
+    stable = _stable(search, trials)
+    points = [list((one.objectives or {}).values()) for one in stable]
+    return [one for one, kept in zip(stable, non_dominated(points, search.directions), strict=True) if kept]
+
+
+def _stable(search: Search, trials: list[FrozenTrial]) -> list[Best]:
+    found = []
     for trial in trials:
-        if trial.state != TrialState.COMPLETE or trial.user_attrs.get(UNSTABLE, True) or trial.value is None:
+        score = trial_score(trial)
+        if score is None:
             continue
-        if math.isfinite(trial.value) and (best is None or search.rule.better(trial.value, best.value or 0.0)):
-            best = trial
-    if best is None or best.value is None:
-        return None
-    values = values_of(search.space, best.params)
-    return Best(best.number, names.cv_name(search.name, best.number), best.value, values)
+        metrics = [metric.name for metric in search.rule.metrics]
+        values = dict(zip(metrics, trial.values, strict=True)) if search.multi_objective else None
+        name = names.cv_name(search.name, trial.number)
+        found.append(Best(trial.number, name, score, values_of(search.space, trial.params), values))
+    return found

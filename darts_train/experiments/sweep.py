@@ -26,7 +26,16 @@ from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.storage import DATABASE_FILE, database_file, database_url, open_database, shown
-from darts_train.experiments.study import StoredSearch, best_trial, failed_trials, stored_search, study_names
+from darts_train.experiments.study import (
+    Best,
+    StoredSearch,
+    best_trial,
+    failed_trials,
+    front,
+    front_lines,
+    stored_search,
+    study_names,
+)
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
@@ -60,6 +69,7 @@ class SweepResult:
     best_cv: str | None
     join_command: str
     beside: Beside | None = None
+    front: tuple[Best, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -76,6 +86,7 @@ class SweepResult:
             lines += [self.beside.summary()] if self.beside else []
         elif self.trials_run:
             lines.append("no trial is complete and stable yet")
+        lines += front_lines(self.front)
         lines += [f"database: {self.storage_url}", f"in {self.directory}", "another runner joins with:"]
         lines.append(self.join_command)
         if "***" in self.join_command:
@@ -117,6 +128,7 @@ def optuna_sweep_smp(
         check_name(name, "--sweep-id"), artifacts.artifact_dir, Settings(data, split, hyperparameters, training),
         _space(config, stored), _sampler(sweep, config, stored), repeats, metrics, scoring.multi_score_strategy,
         Device(device=sweep.device or "cpu"),
+        multi_objective=sweep.multi_objective, enqueue_default=sweep.enqueue_default, run_cap=_run_cap(config, stored),
     )  # fmt: skip
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, Device(device=sweep.device), tracking, execute, lease_seconds)
@@ -144,6 +156,7 @@ def _result(runner: Runner, done: int, join_command: str) -> SweepResult:
         best_cv=best.cv_name if best else None,
         join_command=join_command,
         beside=beside_cross_validation(search.artifact_dir, best.cv_name if best else None, search.name),
+        front=tuple(front(search, trials)),
     )
 
 
@@ -190,6 +203,10 @@ def _space(config: WandbSweep | None, stored: StoredSearch | None) -> SearchSpac
         return config.space
     assert stored is not None  # else `_existing` or `_new_id` has refused
     return stored.space
+
+
+def _run_cap(config: WandbSweep | None, stored: StoredSearch | None) -> int | None:
+    return config.run_cap if config is not None else stored.run_cap if stored is not None else None
 
 
 def _sampler(sweep: Sweep, config: WandbSweep | None, stored: StoredSearch | None) -> SamplerName:

@@ -22,7 +22,7 @@ from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_table import table_path
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.study import best_trial, failed_trials, remember_total
+from darts_train.experiments.study import Best, best_trial, failed_trials, front, front_lines, remember_total
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
@@ -41,7 +41,8 @@ class TuneResult:
     """A tune. The best fields are None where no configuration is complete and stable.
 
     `trials` configurations were tried, of which `trials_failed` have no score. `beside`: the runs of the best one
-    beside pixel baselines, if there are any.
+    beside pixel baselines, if there are any. `front`: of several objectives, all configurations to which no other is
+    preferable; the best is the one among them with the best combined score.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TuneResult:
     retrain: "RunResult | None" = None
     test: "TestResult | None" = None
     beside: Beside | None = None
+    front: tuple[Best, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -71,6 +73,7 @@ class TuneResult:
             lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
             lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
             lines += [self.beside.summary()] if self.beside else []
+        lines += front_lines(self.front)
         lines.append(f"all runs: {self.table}")
         lines += [part.summary() for part in (self.retrain, self.test) if part is not None]
         return "\n".join(lines)
@@ -108,6 +111,7 @@ def tune_smp(
     search = prepare_search(
         name, artifacts.artifact_dir, settings, space, _sampler(tune), repeats,
         scoring.scoring_metric, scoring.multi_score_strategy, device,
+        multi_objective=tune.multi_objective, enqueue_default=tune.enqueue_default,
     )  # fmt: skip
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, device, tracking, execute, lease_seconds)
@@ -135,6 +139,7 @@ def tune_smp(
         retrain=retrain,
         test=test,
         beside=beside_cross_validation(artifacts.artifact_dir, best.cv_name if best else None, name),
+        front=tuple(front(search, trials)),
     )
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 from darts_train.options.fields import OptionGroup, option
 
 Strategy = Literal["arithmetic", "geometric", "harmonic", "min"]
-Sampler = Literal["random", "tpe"]
+Sampler = Literal["random", "tpe", "gp", "qmc", "cmaes"]
+ENQUEUE = "Begin with the values of the command line, where they lie in the space."
+OBJECTIVES = "Every scoring metric is an objective of its own; the best are a Pareto front."
 DEFAULT_METRICS = ("val/JaccardIndex", "val/Recall")
 
 
@@ -43,7 +45,9 @@ class Tune(OptionGroup):
     tune_name: str | None = option("Name; none: a random one. An unfinished one of that name goes on.", None)
     hpconfig: Path | None = option("YAML or TOML with a hyperparameters table; none: that of the config file.", None)
     n_trials: int | Literal["grid"] = option("Configurations to try, or grid for every combination.", 100, low=1)
-    sampler: Sampler | None = option("How configurations are proposed; none: random.", None)
+    sampler: Sampler | None = option("How configurations are proposed; cmaes needs an extra; none: random.", None)
+    enqueue_default: bool = option(ENQUEUE, False)
+    multi_objective: bool = option(OBJECTIVES, False)
     retrain_and_test: bool = option("Train the best on all training data and test it.", False)
     sweep_db: str | None = option("SQLAlchemy URL of the study; none: sweep.db in the tune directory.", None)
 
@@ -54,6 +58,8 @@ class Sweep(OptionGroup):
 
     sweep_config: Path | None = option("wandb-style YAML or JSON of the search space.", None)
     n_trials: int | Literal["grid"] = option("Trials of this runner, or grid for every combination.", 10, low=1)
+    enqueue_default: bool = option(ENQUEUE, False)
+    multi_objective: bool = option(OBJECTIVES, False)
     sweep_db: str | None = option("SQLAlchemy URL of the study; none: sweep.db in the sweep directory.", None)
     sweep_id: str | None = option("Sweep to go on with; none: a new one.", None)
     device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1; none: make the sweep, run nothing.", None)

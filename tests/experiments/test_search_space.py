@@ -107,7 +107,7 @@ def test_json_says_the_same(tmp_path):
         ("focal_loss_alpha", {"values": [None, 0.9]}, Choice((None, 0.9))),
         ("nodata_fill", {"min": -1, "max": 1}, Uniform(-1.0, 1.0)),
         ("bands", {"values": [["red", "nir"], ["red"], "none"]}, Choice((("red", "nir"), ("red",), None))),
-        ("fold_method", {"value": "region"}, Constant("region")),
+        ("normalisation", {"value": "zscore"}, Constant("zscore")),
         ("max-epochs", {"values": [3, 6.0]}, Choice((3, 6))),
     ],
 )
@@ -242,7 +242,7 @@ def test_hyperparameters_beside_the_configuration(tmp_path):
         ({"model_arch": {"low": 1, "high": 2}}, "not text; list the values"),
         ({"model_arch": 3}, "3 is not text"),
         ({"model_arch": ""}, "is not text"),
-        ({"fold_method": "regions"}, "is not one of"),
+        ({"normalisation": "zscor"}, "is not one of"),
         ({"bands": ["red", "nir"]}, "each choice must be a list"),
         ({"bands": [[]]}, "is not a list"),
         ({"model_arch": {"distribution": "value", "value": ["Unet"]}}, "is not text"),
@@ -270,7 +270,10 @@ def test_hyperparameters_that_make_no_sense(table, part):
         ({"parameters": {"gamma": {"mn": 0.5, "max": 1}}}, "needs the key 'min'"),
         ({"parameters": {"gamma": {"value": 0.5, "values": [1]}}}, "no key 'values'"),
         ({"parameters": {"gamma": {"min": 0.9, "max": 0.5}}}, "less than the high end"),
-        ({"parameters": {"gamma": {"distribution": "beta", "min": 0.9, "max": 1}}}, "no distribution 'beta'"),
+        (
+            {"parameters": {"gamma": {"distribution": "betta", "min": 0.9, "max": 1}}},
+            "no distribution 'betta'; nearest: beta",
+        ),
         ({"parameters": {"gamma": {"distribution": "q_uniform", "min": 0.1, "max": 0.2, "q": 0.5}}}, "no multiple"),
         ({"parameters": {"gamma": {"distribution": "q_uniform", "min": 0.1, "max": 0.2, "q": 0}}}, "greater than 0"),
         ({"parameters": {"learning_rate": {"distribution": "log_uniform", "min": 0, "max": 1e9}}}, "finite"),
@@ -344,7 +347,7 @@ def test_spaces_travel_as_json():
     assert again == space
     assert list(again.parameters) == list(space.parameters)
     with pytest.raises(UserError, match="another version"):
-        SearchSpace.from_json([["gamma", {"kind": "Beta", "low": 1}]])
+        SearchSpace.from_json([["gamma", {"kind": "Gamma", "low": 1}]])
 
 
 def test_grids():
