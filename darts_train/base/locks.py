@@ -11,11 +11,15 @@ from darts_train.base.errors import UserError
 LOOK_SECONDS = 0.1  # longer than anyone needs who only looks whether a lock is held
 
 
+class HeldError(UserError):
+    """Another process holds the lock."""
+
+
 @contextmanager
 def exclusive_lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path` for the block; the kernel lets go of it when the process dies.
 
-    Raises UserError naming `what` where another process holds it and `wait` is false.
+    Raises HeldError naming `what` where another process holds it and `wait` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -24,7 +28,7 @@ def exclusive_lock(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         elif not _try_lock(file.fileno(), fcntl.LOCK_EX):
             time.sleep(LOOK_SECONDS)
             if not _try_lock(file.fileno(), fcntl.LOCK_EX):
-                raise UserError(f"{what} is being written by another process; wait for it to end.")
+                raise HeldError(f"{what} is being written by another process; wait for it to end.")
         yield
 
 

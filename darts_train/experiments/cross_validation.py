@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,14 @@ import pandas as pd
 
 from darts_train.artifacts import names, tree
 from darts_train.artifacts.baselines import Beside
-from darts_train.artifacts.run_infos import RunRow, run_infos, write_run_infos
+from darts_train.artifacts.run_infos import FailureKind, RunRow, run_infos, write_run_infos
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.beside_baseline import beside_cross_validation
+from darts_train.experiments.failures import failure_kind
+from darts_train.experiments.fleet.ahead import ahead
 from darts_train.experiments.judging import Judge
 from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
 from darts_train.experiments.settings import Settings, require_same
@@ -32,10 +34,13 @@ from darts_train.training.pruned import PrunedError
 from darts_train.training.tracking_check import check_tracking
 
 if TYPE_CHECKING:
+    from darts_train.experiments.fleet.messages import Outcome
     from darts_train.experiments.run import RunResult
 
 CV_FILE = "cv.json"
-Execute = Callable[..., "RunResult"]  # run.execute_run, or what stands for it in tests
+Execute = Callable[
+    ..., "RunResult | Outcome"
+]  # run.execute_run, in this process or another; what stands for it in tests
 _log = logger("experiments")
 
 
@@ -168,30 +173,35 @@ def cross_validate(
     on_row: Callable[[RunRow], None] = lambda row: None,
     go_on: Callable[[], bool] = lambda: True,
     judge: Judge | None = None,
+    ends_at: Collection[FailureKind] = (),
 ) -> CrossValidationResult:
     """Do, or go on with, a planned cross-validation: for each seed, for each fold, one run.
 
     `known` are rows, by (fold, seed), of runs that finished elsewhere and are not done again. `on_row` is told
     each new row. `go_on` is asked before and after each run; AbandonedError is raised when it says no. `judge` is
     asked after each run, and after each validation, whether the rest is worth its time; runs that it ends are kept.
+    After a failure of a kind in `ends_at` the rest is not done.
     """
     rows: list[RunRow] = []
     reason: str | None = None
-    with alone_in(plan.directory, f"cross-validation {plan.name}"):
+    known = known or {}
+    new = [run for run in plan.runs() if run not in known]
+    do = functools.partial(run_one, plan, device=device, tracking=tracking, execute=execute, judge=judge)
+    with alone_in(plan.directory, f"cross-validation {plan.name}"), ahead(do, new, execute) as row_of:
         _keep_facts(plan)
         for fold, seed in plan.runs():
-            row = (known or {}).get((fold, seed))
+            row = known.get((fold, seed))
             if row is None:
                 _log.info("%s: run %d of %d", plan.name, len(rows) + 1, len(plan.runs()))
                 _require(go_on, plan)
-                row = run_one(plan, fold, seed, device, tracking, execute, judge)
+                row = row_of(fold, seed)
                 _require(go_on, plan)
                 on_row(row)
             rows.append(row)
             reason = row.error if row.status == "pruned" else judge.after_run(rows) if judge else None
             result = _result(plan, rows, reason)
             write_run_infos(plan.directory, result.infos)
-            if reason is not None:
+            if reason is not None or row.kind in ends_at:
                 break
     return result
 
@@ -202,7 +212,7 @@ def run_one(
     seed: int,
     device: Device,
     tracking: Tracking,
-    execute: Execute | None,
+    execute: Execute | None = None,
     judge: Judge | None = None,
 ) -> RunRow:
     """Do, resume or look up one run; whatever goes wrong in it becomes a row with status failed."""
@@ -214,14 +224,17 @@ def run_one(
     settings = plan.settings
     options = (settings.data, settings.split, settings.hyperparameters, settings.training, device, tracking)
     started = time.monotonic()
+    asking = _Asking(judge, fold, seed)
     try:
-        result = _executor(execute, judge, fold, seed)(place, *options, fold, seed)
+        result = _executor(execute, asking)(place, *options, fold, seed)
     except PrunedError as stopped:
         return RunRow(run_name, run_id, fold, seed, "pruned", time.monotonic() - started, error=str(stopped))
     except Exception as error:
-        message = " ".join(f"{type(error).__name__}: {error}".split())
-        _log.exception("%s failed: %s", run_name, message)
-        return RunRow(run_name, run_id, fold, seed, "failed", time.monotonic() - started, error=message)
+        if asking.error is not None:  # it is the judge who failed
+            raise asking.error from None
+        message, kind = " ".join(f"{type(error).__name__}: {error}".split()), failure_kind(error)
+        _log.exception("%s failed (%s): %s", run_name, kind, message)
+        return RunRow(run_name, run_id, fold, seed, "failed", time.monotonic() - started, error=message, kind=kind)
     return RunRow(
         run_name,
         run_id,
@@ -235,14 +248,30 @@ def run_one(
     )
 
 
-def _executor(execute: Execute | None, judge: Judge | None, fold: int, seed: int) -> Execute:
+class _Asking:
+    """Shows a judge the validations of a run, and keeps the error where that fails: it is none of the run's."""
+
+    def __init__(self, judge: Judge | None, fold: int, seed: int) -> None:
+        self.judge, self.fold, self.seed = judge, fold, seed
+        self.error: Exception | None = None
+
+    def __call__(self, epochs: int, metrics: Mapping[str, float]) -> str | None:
+        assert self.judge is not None
+        try:
+            return self.judge.at_validation(self.fold, self.seed, epochs, metrics)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _executor(execute: Execute | None, asking: _Asking) -> Execute:
     if execute is None:
         from darts_train.experiments.run import execute_run
 
         execute = execute_run
-    if judge is None or not judge.watches_validations:
+    if asking.judge is None or not asking.judge.watches_validations:
         return execute
-    return functools.partial(execute, on_validation=functools.partial(judge.at_validation, fold, seed))
+    return functools.partial(execute, on_validation=asking)
 
 
 def _result(plan: Plan, rows: list[RunRow], pruned: str | None) -> CrossValidationResult:

@@ -26,7 +26,6 @@ from darts_train.training.fit import fit
 from darts_train.training.judged import ShowsValidations
 from darts_train.training.losses.build import training_pixels, with_numbers
 from darts_train.training.memory import OutOfMemory, advice, forget, halves
-from darts_train.training.module import TrainingError
 from darts_train.training.painter import Painter
 from darts_train.training.portions import Portions
 from darts_train.training.pruned import OnValidation, PrunedError
@@ -235,7 +234,7 @@ def _fit_in_memory(attempt: _Attempt, world: World | None) -> None:
         # Only here, when the error is gone, is the memory that it held on to.
         if not job.training.auto_batch:
             size = attempt.portions.size
-            raise TrainingError(advice(size, fitting_size(job.prepared, attempt.h, job.training, halves(size))))
+            raise OutOfMemory(advice(size, fitting_size(job.prepared, attempt.h, job.training, halves(size))))
         _take(attempt, list(attempt.portions.and_smaller())[1:])
 
 
@@ -244,7 +243,7 @@ def _take(attempt: _Attempt, tried: Iterable[Portions]) -> None:
     job, before = attempt.job, attempt.portions
     portions = fitting_portions(job.prepared, attempt.h, job.training, tried)
     if portions is None:
-        raise TrainingError(advice(before.size, None))
+        raise OutOfMemory(advice(before.size, None))
     if portions != before:
         line = "memory is too small for %d patches at once: batches of %d are learned in %d portions of %d."
         _log.warning(line, before.size, portions.batch_size, portions.count, portions.size)

@@ -7,11 +7,15 @@ ended, with the runs that had finished: their rows are in the database, their fi
 A trial's states: RUNNING while it is worked on or waits for another runner; COMPLETE with a score (marked where it is
 unstable, and then never chosen); FAIL where a run failed or the score is not finite;
 PRUNED where a judge stopped it.
+
+What follows from a run's failure depends on its kind (`failures.py`): what the machine did is tried again, a bug ends
+the search, and of all others the trial has failed.
 """
 
 import math
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from time import sleep
 from typing import Any
 
@@ -19,16 +23,19 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from darts_train.artifacts.run_infos import RunRow
+from darts_train.artifacts.run_infos import FailureKind, RunRow
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.alone import BusyError
+from darts_train.experiments.attempts import Attempts, attempts_of
 from darts_train.experiments.cross_validation import (
     AbandonedError,
     CrossValidationResult,
     Execute,
     cross_validate,
 )
+from darts_train.experiments.failures import BugError
+from darts_train.experiments.fleet.progress import TrialEnd, Watch, unwatched
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.pareto import objectives
 from darts_train.experiments.process_identity import own_identity
@@ -50,8 +57,12 @@ from darts_train.experiments.study import (
 from darts_train.experiments.study_sql import count_trials, trials_in
 from darts_train.options.learning import Device, Tracking
 
-HOPELESS = 3  # trials in a row in which every run failed, and not for its configuration: a disk is full, a device gone
-OF_THE_CONFIGURATION = ("UserError", "TrainingError")  # networks that do not exist, that diverge, that need more memory
+HOPELESS = 3  # trials in a row in which the machine failed every run: a disk is full, a device gone
+ENDING: tuple[FailureKind, ...] = ("memory", "numbers", "configuration", "bug")  # without these runs there is no score
+MAX_RETRIES = 3
+RETRY_SECONDS = 5.0  # before a run is tried again; longer each time
+INFEASIBLE = "infeasible"  # attribute of a trial that needs more memory than there is
+FAILURE = "failure"  # attribute of a trial: kind and words of the first failure, where there is one
 _log = logger("experiments")
 
 
@@ -63,6 +74,7 @@ class Taken:
     lease: Lease
     values: dict[str, Any]  # what it tries
     rows: dict[tuple[int, int], RunRow]  # of finished runs, by fold and seed
+    attempts: Attempts
 
 
 @dataclass(frozen=True)
@@ -77,16 +89,28 @@ class Runner:
     tracking: Tracking
     table: SearchTable
     execute: Execute | None = None
+    max_retries: int = MAX_RETRIES
+    retry_seconds: float = RETRY_SECONDS
+    watch: Watch = field(default=unwatched)
 
-    def run(self, count: int | None, total: int | None = None, wait: bool = False) -> int:
+    def run(
+        self,
+        count: int | None,
+        total: int | None = None,
+        wait: bool = False,
+        may_go_on: Callable[[], bool] = lambda: True,
+    ) -> int:
         """Work on trials, one after the other; gives their number.
 
         Ends after `count` of them (None: never), or when the search has `total` trials (None: no limit but that of
         its space) and none of them is free. With `wait` it also waits for trials that others hold, until all have
-        ended. Raises UserError when the database is out of reach for long, or nothing works any more.
+        ended. `may_go_on` is asked before each trial.
+
+        Raises UserError when the database is out of reach for long, or nothing works any more; BugError where a run
+        failed for a mistake in a program.
         """
         done = hopeless = 0
-        while count is None or done < count:
+        while (count is None or done < count) and may_go_on():
             taken = self._take(total)
             if taken is None:
                 if not (wait and self._unfinished()):
@@ -98,6 +122,7 @@ class Runner:
                 done += 1
                 hopeless = hopeless + 1 if _is_hopeless(result) else 0
                 self._require_hope(hopeless, result)
+                _require_no_bug(result)
         # Of a trial that ended with its runner, killed before it wrote the table, no other one would write it.
         self.table.write(self.trials)
         return done
@@ -121,9 +146,12 @@ class Runner:
         with self.leases.door():
             for number, trial_id in trials_in(self.database, self.search.name, "RUNNING"):
                 if lease := self.leases.claim(number):
+                    trial = join_trial(self.database, self.study, trial_id, len(self.search.space.parameters))
+                    if attempts_of(trial.user_attrs) > self.max_retries:
+                        self._give_up(trial, lease)
+                        continue
                     _log.info("trial %d: taken over from a runner that is gone", number)
-                    count = len(self.search.space.parameters)
-                    return self._taken(join_trial(self.database, self.study, trial_id, count), lease)
+                    return self._taken(trial, lease)
             if limits and count_trials(self.database, self.search.name) >= min(limits):
                 return None
             new = new_trial(self.database, self.study, self.search.sampler)
@@ -132,25 +160,34 @@ class Runner:
 
     def _taken(self, trial: Trial, lease: Lease) -> Taken:
         rows = {(row.fold, row.seed): row for row in self.rows(trial) if row.status == "finished"}
-        return Taken(trial, lease, suggest_all(self.database, trial, self.search.space), rows)
+        attempts = Attempts(self.database, trial, attempts_of(trial.user_attrs))
+        attempts.begin()
+        return Taken(trial, lease, suggest_all(self.database, trial, self.search.space), rows, attempts)
+
+    def _give_up(self, trial: Trial, lease: Lease) -> None:
+        """End a trial whose runner died each time. The caller is in the door."""
+        words = f"machine: its runner died {attempts_of(trial.user_attrs)} times"
+        _log.warning("trial %d failed: %s", trial.number, words)
+        self.database.call(lambda: trial.set_user_attr(FAILURE, words))
+        self.database.call(lambda: self.study.tell(trial.number, None, TrialState.FAIL, skip_if_finished=True))
+        self.leases.release(lease)
+        self.watch(TrialEnd(trial.number, "failed", None))
 
     def _work(self, taken: Taken) -> CrossValidationResult | None:
         """Cross-validate a trial and tell its score; None where it was lost to another runner on the way."""
         number = taken.trial.number
         _log.info("trial %d: %s", number, ", ".join(f"{name} {value}" for name, value in taken.values.items()))
-
-        def keep(row: RunRow) -> None:
-            if not self.store.keep(taken.lease, row):
-                raise AbandonedError("it was taken over")
-
         try:
-            with Keeper(self.leases, taken.lease) as keeper:
-                result = cross_validate(
-                    self.search.plan(number, taken.values), self.device, self.tracking, execute=self.execute,
-                    known=taken.rows, on_row=keep, go_on=lambda: not keeper.lost,
-                )  # fmt: skip
+            with Keeper(self.leases, taken.lease) as keeper, getattr(self.execute, "listening", nullcontext)():
+                result = self._validated(taken, keeper)
             self._tell(taken, result)
+        except (KeyboardInterrupt, SystemExit):
+            with suppress(UserError):
+                taken.attempts.left()
+            raise
         except (AbandonedError, BusyError, UpdateFinishedTrialError) as error:
+            if isinstance(error, BusyError):
+                taken.attempts.left()
             _log.warning("trial %d: another runner has it: %s", number, error)
             return None
         finally:
@@ -158,6 +195,28 @@ class Runner:
                 self.leases.release(taken.lease)
         self.table.write_if_due(self.trials)
         return result
+
+    def _validated(self, taken: Taken, keeper: Keeper) -> CrossValidationResult:
+        """Cross-validate; runs that the machine failed are done again, when the others are done."""
+
+        def keep(row: RunRow) -> None:
+            if not self.store.keep(taken.lease, row):
+                raise AbandonedError("it was taken over")
+            if row.status == "finished":
+                taken.rows[row.fold, row.seed] = row
+                taken.attempts.got_on()
+
+        while True:
+            result = cross_validate(
+                self.search.plan(taken.trial.number, taken.values), self.device, self.tracking, execute=self.execute,
+                known=taken.rows, on_row=keep, go_on=lambda: not keeper.lost, ends_at=ENDING,
+            )  # fmt: skip
+            failed = set(result.infos["kind"].dropna())
+            if failed != {"machine"} or result.pruned or taken.attempts.count > self.max_retries:
+                return result
+            _log.warning("trial %d: the machine failed it; it is tried again", taken.trial.number)
+            sleep(self.retry_seconds * taken.attempts.count)
+            taken.attempts.begin()
 
     def _tell(self, taken: Taken, result: CrossValidationResult) -> None:
         """Write a trial's end. Raises AbandonedError where it is not ours any more."""
@@ -170,6 +229,8 @@ class Runner:
             self.database.call(lambda: taken.trial.set_user_attr(UNSTABLE, result.score_is_unstable))
             if result.pruned:
                 self.database.call(lambda: taken.trial.set_user_attr(PRUNED, result.pruned))
+            for name, attribute in _failure(result).items():
+                self.database.call(lambda name=name, value=attribute: taken.trial.set_user_attr(name, value))  # type: ignore[misc]
             if self.search.multi_objective:
                 self.database.call(lambda: taken.trial.set_user_attr(SCORE, result.score))
             self.database.call(
@@ -178,6 +239,7 @@ class Runner:
         said = f"score {result.score:.4f}{' (unstable)' if result.score_is_unstable else ''}" if complete else "failed"
         said = f"pruned: {result.pruned}" if result.pruned else said
         _log.info("trial %d: %s", number, said)
+        self.watch(TrialEnd(number, said.partition(":")[0].partition(" ")[0], result.score if complete else None))
 
     def _unfinished(self) -> bool:
         return bool(trials_in(self.database, self.search.name, "RUNNING"))
@@ -197,11 +259,13 @@ def open_runner(
     tracking: Tracking,
     execute: Execute | None = None,
     lease_seconds: float = LEASE_SECONDS,
+    max_retries: int = MAX_RETRIES,
+    watch: Watch = unwatched,
 ) -> Runner:
     """Make or join the study of a search. Raises UserError where it was made with other settings."""
     leases = Leases(database, search.name, own_identity(), lease_seconds)
     study, table = open_study(database, search, leases), SearchTable(search, database)
-    return Runner(search, database, study, leases, device, tracking, table, execute)
+    return Runner(search, database, study, leases, device, tracking, table, execute, max_retries, watch=watch)
 
 
 def told_values(search: Search, result: CrossValidationResult) -> list[float]:
@@ -216,5 +280,19 @@ def _state(result: CrossValidationResult, told: list[float]) -> TrialState:
 
 
 def _is_hopeless(result: CrossValidationResult) -> bool:
-    errors = result.infos["error"]
-    return all(isinstance(error, str) and not error.startswith(OF_THE_CONFIGURATION) for error in errors)
+    return bool((result.infos["kind"] == "machine").all())
+
+
+def _failure(result: CrossValidationResult) -> dict[str, Any]:
+    """Attributes of a trial that say what is wrong with it."""
+    failed = result.infos[result.infos["status"] == "failed"]
+    if failed.empty:
+        return {}
+    first = f"{failed['kind'].iloc[0]}: {failed['error'].iloc[0]!s:.300}"
+    return {FAILURE: first} | ({INFEASIBLE: True} if (failed["kind"] == "memory").any() else {})
+
+
+def _require_no_bug(result: CrossValidationResult) -> None:
+    bugs = result.infos[result.infos["kind"] == "bug"]
+    for row in bugs.itertuples():
+        raise BugError(f"{row.run_name}: {row.error!s:.200}; the search stops, and goes on when it is called again")

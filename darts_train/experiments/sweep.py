@@ -19,6 +19,7 @@ from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.runner import Runner, open_runner
@@ -39,7 +40,7 @@ from darts_train.experiments.study import (
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
-from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.learning import Artifacts, Data, Hyperparameters, Split, Tracking, Training
 from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring, Sweep
 from darts_train.training.tracking_check import check_tracking
@@ -120,6 +121,7 @@ def optuna_sweep_smp(
         raise UserError(f"--sweep-id {sweep.sweep_id} goes on with that sweep, which needs a --device, such as auto.")
     if sweep.device is not None:  # else nothing runs here
         check_tracking(tracking)
+    hands = hands_of(sweep.device or "cpu", fleet)
     config = read_wandb_sweep(sweep.sweep_config) if sweep.sweep_config is not None else None
     stored = None if sweep.sweep_id is None else _existing(sweep, artifacts.artifact_dir, config)
     name = sweep.sweep_id or _new_id(sweep, artifacts.artifact_dir, config)
@@ -127,15 +129,15 @@ def optuna_sweep_smp(
     search = prepare_search(
         check_name(name, "--sweep-id"), artifacts.artifact_dir, Settings(data, split, hyperparameters, training),
         _space(config, stored), _sampler(sweep, config, stored), repeats, metrics, scoring.multi_score_strategy,
-        Device(device=sweep.device or "cpu"),
+        hands.first,
         multi_objective=sweep.multi_objective, enqueue_default=sweep.enqueue_default, run_cap=_run_cap(config, stored),
     )  # fmt: skip
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
-    runner = open_runner(search, database, Device(device=sweep.device), tracking, execute, lease_seconds)
+    runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds)
     done = 0
     if sweep.device is not None:
         _log.info("sweep %s: another runner joins with --sweep-id %s", name, name)
-        done = runner.run(None if sweep.n_trials == "grid" else sweep.n_trials)
+        done = hands.run(runner, None if sweep.n_trials == "grid" else sweep.n_trials)
     groups = (data, split, hyperparameters, training, sweep, repeats, scoring, artifacts, tracking)
     changed = {"sweep_id": name, "device": sweep.device or "auto", "sweep_db": _join_address(sweep.sweep_db)}
     return _result(runner, done, command_line(COMMAND, *groups, always=OTHER_DEFAULTS, **changed))

@@ -14,6 +14,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
@@ -106,19 +107,19 @@ def tune_smp(
     if tune.hpconfig is None:
         raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
     space = read_hyperparameters(tune.hpconfig)
-    settings = Settings(data, split, hyperparameters, training)
+    settings, hands = Settings(data, split, hyperparameters, training), hands_of(device.device, fleet)
     name = check_name(tune.tune_name or random_name(taken_names(artifacts.artifact_dir)), "--tune-name")
     search = prepare_search(
         name, artifacts.artifact_dir, settings, space, _sampler(tune), repeats,
-        scoring.scoring_metric, scoring.multi_score_strategy, device,
+        scoring.scoring_metric, scoring.multi_score_strategy, hands.first,
         multi_objective=tune.multi_objective, enqueue_default=tune.enqueue_default,
     )  # fmt: skip
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
-    runner = open_runner(search, database, device, tracking, execute, lease_seconds)
+    runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
     remember_total(database, runner.study, total)
-    runner.run(None, total, wait=True)
+    hands.run(runner, None, total, wait=True)
     trials = runner.trials()
     best = best_trial(search, trials)
     if best is None:
@@ -126,7 +127,7 @@ def tune_smp(
     retrain = test = None
     if best and tune.retrain_and_test:
         best_settings = settings.replace(best.parameters)
-        retrain, test = retrain_and_test(name, artifacts.artifact_dir, best_settings, device, tracking)
+        retrain, test = retrain_and_test(name, artifacts.artifact_dir, best_settings, hands.first, tracking)
     return TuneResult(
         name=name,
         directory=search.directory,

@@ -28,6 +28,8 @@ def choose_devices(
     Raises UserError where `--device` contradicts the others, devices are missing, or nothing says which of the
     machines this is.
     """
+    if devices.strategy not in ("auto", "ddp"):
+        raise UserError(f"--strategy {devices.strategy} is for a search (tune-smp); the devices of a run have ddp.")
     one = (device.device or "auto").strip().lower()
     alone = devices.devices * devices.num_nodes == 1
     if one != "auto" and not alone:

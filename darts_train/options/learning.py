@@ -14,7 +14,7 @@ Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed"]
 Optimizer = Literal["adamw", "adam", "sgd"]
 Accelerator = Literal["auto", "cpu", "cuda"]
-Strategy = Literal["auto", "ddp"]
+Strategy = Literal["auto", "ddp", "cv-parallel", "tune-parallel"]
 LogModel = Literal["none", "best", "all"]
 LrScheduler = Literal["exponential", "onecycle", "cosine", "cosine-restarts", "warmup-cosine", "plateau", "none"]
 
@@ -169,7 +169,7 @@ class Devices(OptionGroup):
 
     accelerator: Accelerator = option("Kind of device; auto: CUDA devices where there are any.", "auto")
     devices: int = option("Devices on each machine, from the first on; --batch-size is that of each.", 1, low=1)
-    strategy: Strategy = option("How several devices learn together; auto is ddp.", "auto")
+    strategy: Strategy = option("How several devices learn together: auto is ddp.", "auto")
     num_nodes: int = option("Machines; the command is started on each.", 1, low=1)
 
 

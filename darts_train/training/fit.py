@@ -25,9 +25,10 @@ from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
 from darts_train.training.compiling import first_line, is_of_compiling
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.errors import UntrainableError
 from darts_train.training.health import EpochHealth
 from darts_train.training.memory import NEEDS_TWO, OutOfMemory, is_out_of_memory
-from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.module import SegmentationModule
 from darts_train.training.pruned import PrunedError
 from darts_train.training.ranks import (
     AddsUpValidation,
@@ -37,7 +38,7 @@ from darts_train.training.ranks import (
     without_lightnings_vote,
 )
 from darts_train.training.services import ServiceTracker
-from darts_train.training.termination import LeaveOnSigterm
+from darts_train.training.termination import LeaveOnSignals
 from darts_train.training.trackers import FileTracker
 
 _WORKER = "in DataLoader worker process"
@@ -63,11 +64,13 @@ def fit(
         OutOfMemory: the device has too little memory.
         TrainingError: the loss diverged.
         UserError: damaged data or checkpoint.
-        KeyboardInterrupt: Ctrl+C; last.ckpt is that of the last completed epoch.
+        KeyboardInterrupt: Ctrl+C, when the epoch in work is done, or at once where it comes twice; last.ckpt is that of
+            the last completed epoch.
         PrunedError: whoever watches the run stopped it; last.ckpt is that of the last completed epoch.
         SystemExit: SIGTERM; last.ckpt is that of the last completed step.
     """
-    every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, LeaveOnSigterm(keeper), keeper]
+    signals = LeaveOnSignals(keeper)
+    every = [_LastEpochIsValidated(training), EpochHealth(), *callbacks, signals, keeper]
     trainer = _trainer(training, module.settings, device, every, trackers, world)
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -84,6 +87,8 @@ def fit(
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)  # Lightning ignores it from the first Ctrl+C on, for ever
+    if signals.interrupted:  # in the last epoch; whoever goes on with other runs is to hear of it
+        raise KeyboardInterrupt
 
 
 def _trainer(
@@ -161,11 +166,13 @@ def explained(error: Exception, batch_size: int) -> Exception:
     if is_out_of_memory(error):
         return OutOfMemory(f"the device has too little memory for --batch-size {batch_size}; take a smaller one.")
     if is_of_compiling(error):
-        return TrainingError(f"--compile: torch cannot compile this network ({first_line(error)}); leave it out.")
+        return UntrainableError(f"--compile: torch cannot compile this network ({first_line(error)}); leave it out.")
     if "modified by an inplace operation" in text:
-        return TrainingError("--gradient-checkpointing does not go with this encoder, which overwrites; leave it out.")
+        return UntrainableError(
+            "--gradient-checkpointing does not go with this encoder, which overwrites; leave it out."
+        )
     if NEEDS_TWO in text:
-        return TrainingError(
+        return UntrainableError(
             "batch normalisation of this network needs two patches or more; take a larger --batch-size."
         )
     return error

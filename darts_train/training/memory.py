@@ -9,16 +9,13 @@ import torch
 from darts_train.options.learning import Precision
 from darts_train.training.bare import BareSteps
 from darts_train.training.devices import arithmetic
-from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.errors import OutOfMemory as OutOfMemory
+from darts_train.training.module import SegmentationModule
 from darts_train.training.patches import Batch
 
 NEEDS_TWO = "Expected more than 1 value per channel"  # torch, of batch normalisation
 # Of messages that come as plain RuntimeErrors: the allocators of CUDA and the CPU, cuBLAS and cuDNN, C++.
 _SAYS_SO = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "bad_alloc")
-
-
-class OutOfMemory(TrainingError):
-    """A step needs more memory than its device has."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -30,6 +30,7 @@ from darts_train.training.augmentation.albumentations_library import pipeline_tr
 from darts_train.training.augmentation.pipeline import Pipeline
 from darts_train.training.augmentation.usual import USUAL, step_seed
 from darts_train.training.averaging import AveragedWeights, restore_trained
+from darts_train.training.errors import TrainingError as TrainingError
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.losses.build import make_loss
 from darts_train.training.mid_epoch import MID_EPOCH, left, taken_up
@@ -42,10 +43,6 @@ from darts_train.training.seeds import DROPOUT, INIT, mixed_seed
 PREFIX = "model."  # of the network's weights in a state dict
 PLATEAU = "darts_train.plateau"  # in checkpoints
 _log = logger("training")
-
-
-class TrainingError(RuntimeError):
-    """A run cannot go on with its settings (diverged, no memory left); another run may. The message is one line."""
 
 
 class SegmentationModule(pl.LightningModule):

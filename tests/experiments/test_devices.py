@@ -20,7 +20,7 @@ from darts_train.training.checkpoint import read_checkpoint
 from darts_train.training.data_module import TrainDataModule
 from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule
-from darts_train.training.termination import LeaveOnSigterm
+from darts_train.training.termination import LeaveOnSignals
 from tests.support.forking import fork_server
 from tests.support.mates import fork_mates
 from tests.support.runs import SMALL, hyperparameters, learned_rows, training, weights_hash
@@ -63,18 +63,18 @@ def train_two(root, artifacts, trouble=""):
 
 def _sigterm(patch):
     """The other process is told to end, in its third step."""
-    batch_end, steps = LeaveOnSigterm.on_train_batch_end, []
+    batch_end, steps = LeaveOnSignals.on_train_batch_end, []
 
     def told(self, *args):
         steps.append(1)
         self.requested = len(steps) >= 3
         batch_end(self, *args)
 
-    patch.setattr(LeaveOnSigterm, "on_train_batch_end", told)
+    patch.setattr(LeaveOnSignals, "on_train_batch_end", told)
 
 
 def _killed(patch):
-    patch.setattr(LeaveOnSigterm, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    patch.setattr(LeaveOnSignals, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def _damaged(patch):

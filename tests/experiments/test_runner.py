@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -15,12 +16,14 @@ import pytest
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
 from darts_train.experiments import alone
+from darts_train.experiments.failures import BugError
 from darts_train.experiments.lease import Leases
 from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import point
 from darts_train.experiments.search_table import table_path
 from darts_train.experiments.storage import database_url, open_database
 from darts_train.experiments.study import best_trial, stored_search
+from darts_train.training.errors import OutOfMemory
 
 from . import stub
 from .stub import DEVICE, TRACKING, execute, iou, make_search
@@ -101,7 +104,7 @@ def test_tpe_runs(tmp_path, local, request):
 def test_a_trial_with_a_failed_run_has_no_score(search, local):
     def fail(place, *args):
         if place.run_name.endswith("cv0-run-f1s42"):
-            raise RuntimeError("broken")
+            raise UserError("broken")
         return execute(place, *args)
 
     runner = runner_of(search, local, fail)
@@ -111,7 +114,9 @@ def test_a_trial_with_a_failed_run_has_no_score(search, local):
     assert best_trial(search, [first, second]).number == 1
     table = pd.read_parquet(table_path(search))
     failed = table[table["status"] == "failed"]
-    assert failed["error"].tolist() == ["RuntimeError: broken"]
+    assert failed["error"].tolist() == ["UserError: broken"]
+    assert failed["kind"].tolist() == ["configuration"]
+    assert first.user_attrs["failure"] == "configuration: UserError: broken"
     assert table[table["cv_name"].str.endswith("cv0")]["score"].isna().all()
 
 
@@ -136,10 +141,75 @@ def test_a_search_in_which_nothing_works_any_more_stops(search, local):
     def fail(place, *args):
         raise OSError("no space left on device")
 
-    runner = runner_of(search, local, fail)
+    runner = dataclasses.replace(runner_of(search, local, fail), retry_seconds=0.0)
     with pytest.raises(UserError, match=r"3 configurations in a row failed.*no space left"):
         runner.run(10)
     assert len(runner.trials()) == 3
+
+
+def test_what_the_machine_failed_is_tried_again_and_only_that(search, local):
+    done, chance = Counter(), iter([False, True, True])
+
+    def fail(place, *args):
+        done[place.run_name] += 1
+        if place.run_name.endswith("f0s42") and next(chance, False):
+            raise OSError("the disk was gone for a moment")
+        return execute(place, *args)
+
+    runner = dataclasses.replace(runner_of(search, local, fail), retry_seconds=0.0)
+    runner.run(2)
+    assert [trial.state.name for trial in runner.trials()] == ["COMPLETE"] * 2
+    assert runner.trials()[1].value == pytest.approx(expected_score(search, 1))
+    assert [done[f"{search.name}-cv1-run-f{f}s{s}"] for s in search.seeds for f in range(2)] == [3, 1, 1, 1]
+    assert len(runner.rows(runner.trials()[1])) == 4
+
+
+def test_a_trial_that_kills_its_runner_each_time_ends(search, local, monkeypatch):
+    runner = dataclasses.replace(runner_of(search, local), max_retries=2)
+    for _ in range(3):  # taken, and gone without a word
+        runner._take(None)
+        local.call(lambda: runner.leases._do("update darts_lease set until = 0", lambda result: None))
+    assert runner.run(1) == 1
+    first, second = runner.trials()
+    assert (first.state.name, second.state.name) == ("FAIL", "COMPLETE")
+    assert first.user_attrs["failure"] == "machine: its runner died 3 times"
+
+
+def test_trials_that_are_left_on_purpose_are_taken_up_for_ever(search, local):
+    def interrupt(place, *args):
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            dataclasses.replace(runner_of(search, local, interrupt), max_retries=0).run(1)
+    assert dataclasses.replace(runner_of(search, local), max_retries=0).run(1) == 1
+    assert [trial.state.name for trial in runner_of(search, local).trials()] == ["COMPLETE"]
+
+
+def test_a_bug_stops_the_search_and_the_next_call_goes_on(search, local):
+    def fail(place, *args):
+        raise IndexError("of a program")
+
+    runner = runner_of(search, local, fail)
+    with pytest.raises(BugError, match=r"cv0-run-f0s42: IndexError: of a program"):
+        runner.run(3)
+    assert [trial.state.name for trial in runner.trials()] == ["FAIL"]
+    assert [row.kind for row in runner.rows(runner.trials()[0])] == ["bug"]
+    assert len(pd.read_parquet(table_path(search))) == 1
+    assert runner_of(search, local).run(1) == 1
+
+
+def test_a_trial_without_memory_is_infeasible_and_ends_at_once(search, local):
+    def fail(place, *args):
+        if "-cv0-" in place.run_name:
+            raise OutOfMemory("too little")
+        return execute(place, *args)
+
+    runner = runner_of(search, local, fail)
+    assert runner.run(2) == 2
+    first, second = runner.trials()
+    assert (first.state.name, first.user_attrs["infeasible"], second.state.name) == ("FAIL", True, "COMPLETE")
+    assert len(runner.rows(first)) == 1
 
 
 def test_configurations_that_cannot_work_do_not_stop_a_search(search, local):
