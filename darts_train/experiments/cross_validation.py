@@ -21,12 +21,14 @@ from darts_train.artifacts.run_infos import RunRow, run_infos, write_run_infos
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
+from darts_train.dataset.certificate import Certificate
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.judging import Judge
 from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
 from darts_train.experiments.settings import Settings, require_same
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.nested import Trust
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
 from darts_train.training.pruned import PrunedError
 from darts_train.training.tracking_check import check_tracking
@@ -51,6 +53,7 @@ class Plan:
     rule: ScoringRule
     data_hash: str
     tune_name: str | None = None
+    certificate: Certificate | None = None
 
     def runs(self) -> list[tuple[int, int]]:
         """Fold and seed of each run, in the order in which they are done."""
@@ -82,6 +85,7 @@ class CrossValidationResult:
     infos: pd.DataFrame
     beside: Beside | None = None
     pruned: str | None = None
+    certificate: Certificate | None = None
 
     def summary(self) -> str:
         """A few plain lines."""
@@ -98,6 +102,7 @@ class CrossValidationResult:
             )
             lines += [f"  {row.run_name}: {row.error}" for row in failed.itertuples()]
         lines += [self.beside.summary()] if self.beside else []
+        lines += [self.certificate.summary()] if self.certificate else []
         return "\n".join([*lines, f"in {self.directory}"])
 
 
@@ -116,15 +121,19 @@ def cross_validation_smp(
     artifacts: Artifacts,
     device: Device,
     tracking: Tracking,
+    trust: Trust | None = None,
     *,
     execute: Execute | None = None,
 ) -> CrossValidationResult:
     """Train one configuration on every fold with every seed, and score it.
 
     A run that fails is a row with its error; the others still run, and the result is incomplete, with a score
-    of NaN. Raises UserError, before anything is trained, for settings that cannot work, for trackers that cannot,
-    and for a name that was used with other settings.
+    of NaN. leakage.json beside the runs says what the parts of each fold share.
+
+    Raises UserError, before anything is trained, for settings that cannot work, for trackers that cannot, and for a
+    name that was used with other settings.
     """
+    from darts_train.experiments.certificates import certify_folds
     from darts_train.experiments.checks import check_settings, open_train_data
 
     check_tracking(tracking)
@@ -134,6 +143,9 @@ def cross_validation_smp(
     train_data = open_train_data(data)
     rule = parse_scoring(scoring.scoring_metric, scoring.multi_score_strategy, train_data.classes)
     check_settings(settings, folds, device)
+    certificate = certify_folds(settings, folds)
+    if trust and trust.require_leak_free:
+        certificate.require(strict=True)
     taken = {path.name for path in parent.iterdir()} if parent.is_dir() else set()
     name = cross_validation.cv_name or names.random_name(taken)
     plan = Plan(
@@ -144,6 +156,7 @@ def cross_validation_smp(
         seeds=tuple(names.cv_seeds(repeats.n_randoms)),
         rule=rule,
         data_hash=train_data.data_hash,
+        certificate=certificate,
     )
     result = cross_validate(plan, device, tracking, execute=execute)
     return dataclasses.replace(result, beside=beside_cross_validation(artifacts.artifact_dir, plan.name))
@@ -179,6 +192,8 @@ def cross_validate(
     reason: str | None = None
     with alone_in(plan.directory, f"cross-validation {plan.name}"):
         _keep_facts(plan)
+        if plan.certificate:
+            plan.certificate.write(plan.directory, plan.data_hash)
         for fold, seed in plan.runs():
             row = (known or {}).get((fold, seed))
             if row is None:
@@ -252,7 +267,9 @@ def _result(plan: Plan, rows: list[RunRow], pruned: str | None) -> CrossValidati
     score = score_runs([*runs, *[None] * missing], plan.rule)
     infos = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
     complete = not missing and all(run is not None for run in runs)
-    return CrossValidationResult(plan.name, plan.directory, score.value, score.unstable, complete, infos, pruned=pruned)
+    return CrossValidationResult(
+        plan.name, plan.directory, score.value, score.unstable, complete, infos, None, pruned, plan.certificate
+    )
 
 
 def _keep_facts(plan: Plan) -> None:
