@@ -39,7 +39,8 @@ class Ground:
             return cls(np.full(len(metadata), None, object), scene)
         shapes = shapely.from_wkb(metadata["geometry"].to_numpy(object), on_invalid="ignore")
         finite = np.isfinite(shapely.bounds(shapes)).all(axis=1)  # NaN for nothing and for an empty one
-        return cls(np.where(finite, shapes, None), scene)
+        shapes[~finite] = None
+        return cls(shapes, scene)
 
     @cached_property
     def known(self) -> np.ndarray:

@@ -35,7 +35,10 @@ PRUNED = "pruned"  # attribute of a trial: why it was stopped
 
 @dataclass(frozen=True)
 class Search:
-    """What a search is made of. `settings` holds for whatever `space` does not vary."""
+    """What a search is made of. `settings` holds for whatever `space` does not vary.
+
+    `folder`: its directory below `artifact_dir`, where that is not called as the search is.
+    """
 
     name: str
     artifact_dir: Path
@@ -46,11 +49,12 @@ class Search:
     seeds: tuple[int, ...]
     rule: ScoringRule
     data_hash: str
+    folder: str | None = None
 
     @property
     def directory(self) -> Path:
         """Where its cross-validations lie."""
-        return tree.tune_dir(self.artifact_dir, self.name)
+        return tree.tune_dir(self.artifact_dir, self.folder or self.name)
 
     @property
     def limit(self) -> int | None:
@@ -62,7 +66,7 @@ class Search:
         name = names.cv_name(self.name, number)
         return Plan(
             name=name,
-            directory=tree.cv_dir(self.artifact_dir, name, self.name),
+            directory=tree.cv_dir(self.artifact_dir, name, self.folder or self.name),
             settings=self.settings.replace(values),
             folds=self.folds,
             seeds=self.seeds,
