@@ -34,6 +34,7 @@ from darts_train.training.pruned import PrunedError
 from darts_train.training.tracking_check import check_tracking
 
 if TYPE_CHECKING:
+    from darts_train.experiments.oof import OofMaker, OofResult
     from darts_train.experiments.run import RunResult
 
 CV_FILE = "cv.json"
@@ -86,6 +87,7 @@ class CrossValidationResult:
     beside: Beside | None = None
     pruned: str | None = None
     certificate: Certificate | None = None
+    oof: "OofResult | None" = None
 
     def summary(self) -> str:
         """A few plain lines."""
@@ -102,7 +104,7 @@ class CrossValidationResult:
             )
             lines += [f"  {row.run_name}: {row.error}" for row in failed.itertuples()]
         lines += [self.beside.summary()] if self.beside else []
-        lines += [self.certificate.summary()] if self.certificate else []
+        lines += [part.summary() for part in (self.certificate, self.oof) if part]
         return "\n".join([*lines, f"in {self.directory}"])
 
 
@@ -158,8 +160,26 @@ def cross_validation_smp(
         data_hash=train_data.data_hash,
         certificate=certificate,
     )
-    result = cross_validate(plan, device, tracking, execute=execute)
-    return dataclasses.replace(result, beside=beside_cross_validation(artifacts.artifact_dir, plan.name))
+    maker = _oof_maker(plan, device) if cross_validation.oof else None
+    rows: list[RunRow] = []
+
+    def keep(row: RunRow) -> None:
+        rows.append(row)
+        if maker:
+            maker().add(row)
+
+    result = cross_validate(plan, device, tracking, execute=execute, on_row=keep)
+    oof = maker().finish(rows) if maker else None
+    beside = beside_cross_validation(artifacts.artifact_dir, plan.name)
+    return dataclasses.replace(result, beside=beside, oof=oof)
+
+
+def _oof_maker(plan: Plan, device: Device) -> "Callable[[], OofMaker]":
+    """What makes out-of-fold predictions, when it is first needed: the directory may be somebody else's before."""
+    from darts_train.experiments.oof import OofMaker, require_folds
+
+    require_folds(plan.settings.split)
+    return functools.cache(lambda: OofMaker.open(plan.directory, plan.settings, device))
 
 
 def fold_count(repeats: Repeats, split: Split) -> int:
