@@ -22,6 +22,7 @@ _PUBLIC = {
     "test_smp": "experiments.run",
     "bench": "experiments.bench",
     "cross_validation_smp": "experiments.cross_validation",
+    "nested_cross_validation_smp": "experiments.nested",
     "tune_smp": "experiments.tune",
     "optuna_sweep_smp": "experiments.sweep",
     "train_pixel_baseline": "experiments.pixel_baseline",

@@ -4,6 +4,7 @@
 {artifact_dir}/_cross_validations/{cv_name}/{run_name}-{run_id}/
 {artifact_dir}/{tune_name}/{cv_name}/{run_name}-{run_id}/
 {artifact_dir}/{tune_name}/_runs/{tune_name}-retrain-{run_id}/
+{artifact_dir}/{nested_name}/outer{f}/{cv_name}/{run_name}-{run_id}/          (and outer{f}/_runs, random{f}/_runs)
 """
 
 import re
@@ -56,6 +57,16 @@ def tune_dir(artifact_dir: Path, tune_name: str) -> Path:
 def retrain_dir(artifact_dir: Path, tune_name: str, run_name: str, run_id: str) -> Path:
     """Directory of the run that trains a tune's best configuration again."""
     return run_directory(tune_dir(artifact_dir, tune_name) / RUNS, run_name, run_id)
+
+
+def outer_name(fold: int) -> str:
+    """Name of the directory of an outer fold of a nested cross-validation, and of the end of its search's name."""
+    return f"outer{fold}"
+
+
+def random_name(fold: int) -> str:
+    """Likewise of a fold that was drawn patch by patch, for comparison."""
+    return f"random{fold}"
 
 
 def parse_run_directory(directory: Path) -> tuple[str, str] | None:

@@ -12,7 +12,16 @@ import typer
 
 from darts_train.base.disk_room import cause_of_full_disk, no_room
 from darts_train.base.errors import UserError
-from darts_train.cli import data, deploy, download, learn, search, start, status  # noqa: F401  (they declare their commands)
+from darts_train.cli import (  # noqa: F401  (they declare their commands)
+    data,
+    deploy,
+    download,
+    learn,
+    nested,
+    search,
+    start,
+    status,
+)
 from darts_train.cli.app import app
 from darts_train.cli.help import GroupedCommands
 from darts_train.cli.registry import COMMANDS

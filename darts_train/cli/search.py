@@ -12,6 +12,7 @@ from darts_train.cli.output import show
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.nested import Trust
 from darts_train.options.pruning import Pruning
 from darts_train.options.searching import CrossValidation, Repeats, Scoring, Sweep, Tune
 
@@ -25,6 +26,7 @@ def cross_validation_smp(
     cross_validation: CrossValidation,
     repeats: Repeats,
     scoring: Scoring,
+    trust: Trust,
     artifacts: Artifacts,
     device: Device,
     tracking: Tracking,
@@ -46,6 +48,7 @@ def cross_validation_smp(
         artifacts=artifacts,
         device=device,
         tracking=tracking,
+        trust=trust,
     )
     show(result)
     if not result.complete:

@@ -3,19 +3,15 @@
 Patches of one scene overlap (`--overlap`, and always at the far edge), and most fold methods know nothing of it.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from darts_train.base.log import logger
+from darts_train.dataset.ground import Ground
+from darts_train.dataset.split_indices import SplitIndices
+from darts_train.dataset.windows import Windows
 from darts_train.options.learning import Split
 
-if TYPE_CHECKING:
-    from darts_train.dataset.splits import SplitIndices
-
-_COLUMNS = ("sample_id", "x", "y")
-_NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 _log = logger("dataset")
 
 
@@ -28,9 +24,6 @@ def overlapping_patches(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, pa
 def overlapping_rows(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, patch_size: int) -> np.ndarray | None:
     """Patches of `a` that share at least one pixel of a scene with a patch of `b`.
 
-    Windows are hashed into cells as large as a patch, so that only neighbouring cells are compared: the time grows
-    with the number of patches, not its square.
-
     Args:
         metadata: rows of the set, with sample_id and the window's left and top pixel, x and y.
         a: indices of patches.
@@ -41,18 +34,20 @@ def overlapping_rows(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, patch
         Their indices, int64 and ascending, none where either part is empty; None where the set does not say where its
         windows lie.
     """
-    if not set(_COLUMNS) <= set(metadata.columns) or metadata[["x", "y"]].isna().any(axis=None):
-        return None
-    ours = _cells(metadata.loc[a], patch_size).reset_index()
-    theirs = _cells(metadata.loc[b], patch_size).drop_duplicates()
-    around = pd.concat([theirs.assign(column=theirs["column"] + i, row=theirs["row"] + j) for i, j in _NEIGHBOURS])
-    pairs = ours.merge(around, on=["sample_id", "column", "row"], suffixes=("", "_other"))
-    apart = pairs[["x", "y"]].to_numpy() - pairs[["x_other", "y_other"]].to_numpy()
-    shared = pairs.loc[(np.abs(apart) < patch_size).all(axis=1), "index"].to_numpy(np.int64)
-    return np.unique(shared)
+    windows = Windows.of(metadata, patch_size)
+    return None if windows is None else windows.meeting(a, b)
 
 
-def warn_split_leakage(metadata: pd.DataFrame, indices: "SplitIndices", split: Split, patch_size: int) -> None:
+def leaking_rows(metadata: pd.DataFrame, a: np.ndarray, b: np.ndarray, patch_size: int) -> np.ndarray | None:
+    """Patches of `a` that share pixels with a patch of `b`, or show its ground in another scene.
+
+    As `overlapping_rows`, which see; ground is known only where patches have a place on the earth.
+    """
+    rows = overlapping_rows(metadata, a, b, patch_size)
+    return None if rows is None else np.union1d(rows, Ground.of(metadata).shared(a, b))
+
+
+def warn_split_leakage(metadata: pd.DataFrame, indices: SplitIndices, split: Split, patch_size: int) -> None:
     """Log what leaks from the training part into the parts that it is kept apart from."""
     if split.fold_method is not None:
         warn_leakage(metadata, indices.train, indices.val, patch_size, "validation")
@@ -72,8 +67,3 @@ def warn_leakage(
             count, len(other), part,
         )  # fmt: skip
     return count
-
-
-def _cells(rows: pd.DataFrame, patch_size: int) -> pd.DataFrame:
-    windows = rows[list(_COLUMNS)].astype({"x": np.int64, "y": np.int64}).rename_axis("index")
-    return windows.assign(column=windows["x"] // patch_size, row=windows["y"] // patch_size)

@@ -5,59 +5,26 @@ folded (`fold_method`, see `folds.py`), and last overlapping patches leave the t
 Nothing is stored with the data: every run makes its split again, and writes it beside its results.
 """
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 import pandas as pd
 
 from darts_train.base.errors import UserError, listing, nearest
-from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.dataset.expressions import matching_rows
 from darts_train.dataset.folds import RANDOM_STATE, fold_positions
-from darts_train.dataset.leakage import overlapping_rows
+from darts_train.dataset.leakage import leaking_rows
+from darts_train.dataset.outer_fold import read_outer_fold
 from darts_train.dataset.split_columns import named_parts, test_by_values
+from darts_train.dataset.split_indices import PARTS, SplitIndices
 from darts_train.options.learning import Split
 
+__all__ = ["RANDOM_TRIES", "SplitIndices", "available_folds", "make_split"]
+
 RANDOM_TRIES = 100
-PARTS = ("train", "val", "test")
 _COLUMNS = {"region": "region", "sample": "sample_id"}
 _log = logger("dataset")
-
-
-@dataclass(frozen=True, eq=False)
-class SplitIndices:
-    """Indices of patches (of metadata rows, of x and y), int64 and ascending.
-
-    `train` and `val` share no patch unless `fold_method` is None, and neither does `test` with them unless
-    `data_split_method` is None. `test` is empty only where a column says so. `purged` patches were left out of `train`
-    because they share pixels with the other parts.
-    """
-
-    train: np.ndarray
-    val: np.ndarray
-    test: np.ndarray
-    purged: int = 0
-
-    @property
-    def hash(self) -> str:
-        """Hash of the three parts; equal exactly where all three are."""
-        return hash_json({part: getattr(self, part).tolist() for part in PARTS})
-
-    def table(self, metadata: pd.DataFrame) -> pd.DataFrame:
-        """One row per patch of the set: sample_id, region, empty, and a bool column per part.
-
-        Patches that were left out (subsample, where, purge_overlap) are False in all three.
-        """
-        table = metadata[["sample_id", "region", "empty"]].copy()
-        for part in PARTS:
-            table[part] = np.isin(metadata.index.to_numpy(), getattr(self, part))
-        return table
-
-    def summary(self) -> str:
-        """One line for the terminal."""
-        purged = f", {self.purged} are left out because they share pixels with these" if self.purged else ""
-        return f"{len(self.train)} patches train, {len(self.val)} validate, {len(self.test)} test{purged}"
 
 
 def make_split(metadata: pd.DataFrame, split: Split, fold: int = 0, patch_size: int | None = None) -> SplitIndices:
@@ -76,6 +43,7 @@ def make_split(metadata: pd.DataFrame, split: Split, fold: int = 0, patch_size: 
     rows = _subsample(_chosen(metadata, split.where), split.subsample)
     named = named_parts(rows, split)
     rest, test = (named["train"], named["test"]) if named else _cut_test(metadata, rows, split)
+    rest, left_out = _beside_outer_fold(metadata, rest, test, split, patch_size)
     if named and len(named["val"]):
         made = _as_named(named, split, fold)
     else:
@@ -83,7 +51,8 @@ def make_split(metadata: pd.DataFrame, split: Split, fold: int = 0, patch_size: 
         made = SplitIndices(
             train=_sorted_index(rest.iloc[train]), val=_sorted_index(rest.iloc[val]), test=_sorted_index(test)
         )
-    return _purged(metadata, made, split, patch_size) if split.purge_overlap else made
+    made = _purged(metadata, made, split, patch_size) if split.purge_overlap else made
+    return dataclasses.replace(made, purged=made.purged + left_out)
 
 
 def available_folds(metadata: pd.DataFrame, split: Split) -> int:
@@ -117,22 +86,41 @@ def _as_named(parts: dict[str, pd.DataFrame], split: Split, fold: int) -> SplitI
 
 def _purged(metadata: pd.DataFrame, made: SplitIndices, split: Split, patch_size: int | None) -> SplitIndices:
     """The split without training patches that share pixels with a part they are kept apart from."""
-    if patch_size is None:
-        raise ValueError("purge_overlap needs the size of a patch")
     apart = [made.val] if split.fold_method is not None else []
     apart += [made.test] if split.data_split_method is not None else []
     others = np.concatenate([*apart, np.empty(0, np.int64)])
-    leaking = overlapping_rows(metadata, made.train, others, patch_size)
-    if leaking is None:
-        raise UserError("--purge-overlap: the set does not say where its windows lie (columns x and y).")
-    train = np.setdiff1d(made.train, leaking)
-    if not len(train):
-        raise UserError(
-            f"--purge-overlap: all {len(made.train)} training patches share pixels with the {len(others)} patches that "
-            "validate or test; fold by region or group instead."
-        )
+    train = np.setdiff1d(made.train, _leaking(metadata, made.train, others, patch_size))
     val = train if split.fold_method is None else made.val
     return SplitIndices(train, val, made.test, len(made.train) - len(train))
+
+
+def _beside_outer_fold(
+    metadata: pd.DataFrame, rest: pd.DataFrame, test: pd.DataFrame, split: Split, patch_size: int | None
+) -> tuple[pd.DataFrame, int]:
+    """Rows beside the test part of an outer fold, and the number of those that are purged.
+
+    What validates there chooses configurations that the test part is to judge, so that it, too, must not overlap it.
+    """
+    if split.data_split_method != "fold" or not split.purge_overlap:
+        return rest, 0
+    indices, tested = _sorted_index(rest), _sorted_index(test)
+    leaking = _leaking(metadata, indices, tested, patch_size)
+    return rest[~rest.index.isin(leaking)], len(leaking)
+
+
+def _leaking(metadata: pd.DataFrame, ours: np.ndarray, others: np.ndarray, patch_size: int | None) -> np.ndarray:
+    """Rows of `ours` that --purge-overlap leaves out; not all of them."""
+    if patch_size is None:
+        raise ValueError("purge_overlap needs the size of a patch")
+    leaking = leaking_rows(metadata, ours, others, patch_size)
+    if leaking is None:
+        raise UserError("--purge-overlap: the set does not say where its windows lie (columns x and y).")
+    if len(leaking) == len(ours):
+        raise UserError(
+            f"--purge-overlap: all {len(ours)} training patches share pixels with the {len(others)} patches that "
+            "validate or test; fold by region or group instead."
+        )
+    return leaking
 
 
 def _subsample(metadata: pd.DataFrame, count: int | None) -> pd.DataFrame:
@@ -149,13 +137,17 @@ def _cut_test(metadata: pd.DataFrame, rows: pd.DataFrame, split: Split) -> tuple
     if method is None:
         if split.data_split_by:
             by = ", ".join(map(str, split.data_split_by))
-            raise UserError(f"--data-split-by {by} needs a --data-split-method: random, region, sample or column.")
+            raise UserError(
+                f"--data-split-by {by} needs a --data-split-method: random, region, sample, column or fold."
+            )
         return rows, rows
     if not split.data_split_by:
-        what = "a fraction" if method == "random" else "names"
+        what = {"random": "a fraction", "fold": "METHOD:FOLD/FOLDS"}.get(method, "names")
         raise UserError(f"--data-split-method {method} needs {what} in --data-split-by.")
     if method == "random":
         test = _random_test(rows, split.data_split_by)
+    elif method == "fold":
+        test = rows.iloc[fold_positions(rows, *read_outer_fold(split.data_split_by))[1]]
     elif method == "column":
         test = test_by_values(metadata, rows, split.data_split_by)
     else:

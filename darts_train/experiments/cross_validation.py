@@ -21,6 +21,7 @@ from darts_train.artifacts.run_infos import FailureKind, RunRow, run_infos, writ
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
+from darts_train.dataset.certificate import Certificate
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.failures import failure_kind
@@ -29,12 +30,14 @@ from darts_train.experiments.judging import Judge
 from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
 from darts_train.experiments.settings import Settings, require_same
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
+from darts_train.options.nested import Trust
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
 from darts_train.training.pruned import PrunedError
 from darts_train.training.tracking_check import check_tracking
 
 if TYPE_CHECKING:
     from darts_train.experiments.fleet.messages import Outcome
+    from darts_train.experiments.oof import OofMaker, OofResult
     from darts_train.experiments.run import RunResult
 
 CV_FILE = "cv.json"
@@ -56,6 +59,7 @@ class Plan:
     rule: ScoringRule
     data_hash: str
     tune_name: str | None = None
+    certificate: Certificate | None = None
 
     def runs(self) -> list[tuple[int, int]]:
         """Fold and seed of each run, in the order in which they are done."""
@@ -87,6 +91,8 @@ class CrossValidationResult:
     infos: pd.DataFrame
     beside: Beside | None = None
     pruned: str | None = None
+    certificate: Certificate | None = None
+    oof: "OofResult | None" = None
 
     def summary(self) -> str:
         """A few plain lines."""
@@ -103,6 +109,7 @@ class CrossValidationResult:
             )
             lines += [f"  {row.run_name}: {row.error}" for row in failed.itertuples()]
         lines += [self.beside.summary()] if self.beside else []
+        lines += [part.summary() for part in (self.certificate, self.oof) if part]
         return "\n".join([*lines, f"in {self.directory}"])
 
 
@@ -121,15 +128,19 @@ def cross_validation_smp(
     artifacts: Artifacts,
     device: Device,
     tracking: Tracking,
+    trust: Trust | None = None,
     *,
     execute: Execute | None = None,
 ) -> CrossValidationResult:
     """Train one configuration on every fold with every seed, and score it.
 
     A run that fails is a row with its error; the others still run, and the result is incomplete, with a score
-    of NaN. Raises UserError, before anything is trained, for settings that cannot work, for trackers that cannot,
-    and for a name that was used with other settings.
+    of NaN. leakage.json beside the runs says what the parts of each fold share.
+
+    Raises UserError, before anything is trained, for settings that cannot work, for trackers that cannot, and for a
+    name that was used with other settings.
     """
+    from darts_train.experiments.certificates import certify_folds
     from darts_train.experiments.checks import check_settings, open_train_data
 
     check_tracking(tracking)
@@ -139,6 +150,9 @@ def cross_validation_smp(
     train_data = open_train_data(data)
     rule = parse_scoring(scoring.scoring_metric, scoring.multi_score_strategy, train_data.classes)
     check_settings(settings, folds, device)
+    certificate = certify_folds(settings, folds)
+    if trust and trust.require_leak_free:
+        certificate.require(strict=True)
     taken = {path.name for path in parent.iterdir()} if parent.is_dir() else set()
     name = cross_validation.cv_name or names.random_name(taken)
     plan = Plan(
@@ -149,9 +163,28 @@ def cross_validation_smp(
         seeds=tuple(names.cv_seeds(repeats.n_randoms)),
         rule=rule,
         data_hash=train_data.data_hash,
+        certificate=certificate,
     )
-    result = cross_validate(plan, device, tracking, execute=execute)
-    return dataclasses.replace(result, beside=beside_cross_validation(artifacts.artifact_dir, plan.name))
+    maker = _oof_maker(plan, device) if cross_validation.oof else None
+    rows: list[RunRow] = []
+
+    def keep(row: RunRow) -> None:
+        rows.append(row)
+        if maker:
+            maker().add(row)
+
+    result = cross_validate(plan, device, tracking, execute=execute, on_row=keep)
+    oof = maker().finish(rows) if maker else None
+    beside = beside_cross_validation(artifacts.artifact_dir, plan.name)
+    return dataclasses.replace(result, beside=beside, oof=oof)
+
+
+def _oof_maker(plan: Plan, device: Device) -> "Callable[[], OofMaker]":
+    """What makes out-of-fold predictions, when it is first needed: the directory may be somebody else's before."""
+    from darts_train.experiments.oof import OofMaker, require_folds
+
+    require_folds(plan.settings.split)
+    return functools.cache(lambda: OofMaker.open(plan.directory, plan.settings, device))
 
 
 def fold_count(repeats: Repeats, split: Split) -> int:
@@ -189,6 +222,8 @@ def cross_validate(
     do = functools.partial(run_one, plan, device=device, tracking=tracking, execute=execute, judge=judge)
     with alone_in(plan.directory, f"cross-validation {plan.name}"), ahead(do, new, execute) as row_of:
         _keep_facts(plan)
+        if plan.certificate:
+            plan.certificate.write(plan.directory, plan.data_hash)
         for fold, seed in plan.runs():
             row = known.get((fold, seed))
             if row is None:
@@ -281,7 +316,9 @@ def _result(plan: Plan, rows: list[RunRow], pruned: str | None) -> CrossValidati
     score = score_runs([*runs, *[None] * missing], plan.rule)
     infos = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
     complete = not missing and all(run is not None for run in runs)
-    return CrossValidationResult(plan.name, plan.directory, score.value, score.unstable, complete, infos, pruned=pruned)
+    return CrossValidationResult(
+        plan.name, plan.directory, score.value, score.unstable, complete, infos, None, pruned, plan.certificate
+    )
 
 
 def _keep_facts(plan: Plan) -> None:

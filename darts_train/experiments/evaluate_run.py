@@ -55,6 +55,7 @@ from darts_train.training.trackers import make_services, read_settings
 from darts_train.training.tracking_check import check_tracking
 
 FEW = 10  # scenes, below which an interval of theirs says too little
+DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*")  # of a nested cross-validation: {name}/outer{f}/{cv_name}/{run}
 RESULT_FILE = "test_metrics.json"
 _OUTCOMES = ("tp", "fp", "fn")
 _log = logger("experiments")
@@ -186,10 +187,10 @@ def find_run_directory(artifact_dir: Path, run_name: str, run_id: str) -> Path:
     """
     require_directory(artifact_dir, "--artifact-dir")
     name = f"{run_name}-{run_id}"
-    found = [path for depth in ("*", "*/*", "*/*/*") for path in artifact_dir.glob(depth) if path.name == name]
+    found = [path for depth in DEPTHS for path in artifact_dir.glob(depth) if path.name == name]
     if found:
         return found[0]
-    known = [p.name for depth in ("*", "*/*", "*/*/*") for p in artifact_dir.glob(depth) if parse_run_directory(p)]
+    known = [p.name for depth in DEPTHS for p in artifact_dir.glob(depth) if parse_run_directory(p)]
     hint = nearest(name, known) or (f"; there are {listing(known)}" if known else "; there are no runs")
     raise UserError(f"--run-name, --run-id: {artifact_dir} has no run {name}{hint}.")
 

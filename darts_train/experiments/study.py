@@ -42,7 +42,10 @@ PRUNED = "pruned"  # attribute of a trial: why it was stopped
 
 @dataclass(frozen=True)
 class Search:
-    """What a search is made of. `settings` holds for whatever `space` does not vary."""
+    """What a search is made of. `settings` holds for whatever `space` does not vary.
+
+    `folder`: its directory below `artifact_dir`, where that is not called as the search is.
+    """
 
     name: str
     artifact_dir: Path
@@ -56,11 +59,12 @@ class Search:
     multi_objective: bool = False  # each metric of the rule is an objective
     first: Mapping[str, Any] | None = None  # what trial 0 tries, if it is given
     run_cap: int | None = None  # trials at most
+    folder: str | None = None
 
     @property
     def directory(self) -> Path:
         """Where its cross-validations lie."""
-        return tree.tune_dir(self.artifact_dir, self.name)
+        return tree.tune_dir(self.artifact_dir, self.folder or self.name)
 
     @property
     def limit(self) -> int | None:
@@ -78,7 +82,7 @@ class Search:
         name = names.cv_name(self.name, number)
         return Plan(
             name=name,
-            directory=tree.cv_dir(self.artifact_dir, name, self.name),
+            directory=tree.cv_dir(self.artifact_dir, name, self.folder or self.name),
             settings=self.settings.replace(values),
             folds=self.folds,
             seeds=self.seeds,

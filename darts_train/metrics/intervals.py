@@ -6,6 +6,7 @@ the interval is too narrow too, as the bootstrap only knows the scenes it was gi
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,3 +78,18 @@ def jaccard_interval(
         return None
     low, high = np.quantile(scored, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), level, scenes, resamples)
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
+    """Student's interval of the mean of some scores, x̄ ± t·s/√n; None with fewer than two, or one not finite.
+
+    Scores of folds share training data, so that the interval is rather too narrow (Bengio and Grandvalet 2004: no
+    estimate of this variance is free of bias).
+    """
+    from scipy.special import stdtrit
+
+    found = np.asarray(values, np.float64)
+    if len(found) < 2 or not np.isfinite(found).all():
+        return None
+    half = float(stdtrit(len(found) - 1, (1 + level) / 2) * found.std(ddof=1) / math.sqrt(len(found)))
+    return float(found.mean()) - half, float(found.mean()) + half

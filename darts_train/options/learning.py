@@ -7,7 +7,7 @@ from typing import Literal
 from darts_train.base.errors import UserError
 from darts_train.options.fields import OptionGroup, option
 
-DataSplitMethod = Literal["random", "region", "sample", "column"]
+DataSplitMethod = Literal["random", "region", "sample", "column", "fold"]
 FoldMethod = Literal["kfold", "stratified", "shuffle", "region", "region-stratified", "group-stratified"]
 NumWorkers = int | Literal["auto"]
 Normalisation = Literal["ranges", "zscore", "minmax", "quantile", "sample-minmax", "sample-quantile"]
@@ -45,7 +45,7 @@ class Split(OptionGroup):
     data_split_method: DataSplitMethod | None = option("How the test part is cut; none: all is train and test.", None)
     data_split_by: tuple[str, ...] | None = option(
         "random: fraction of the test part; region, sample: its names; column: a column of train, val and test "
-        "(none: split), or COLUMN=VALUE (repeat the option).",
+        "(none: split), or COLUMN=VALUE (repeat the option); fold: METHOD:FOLD/FOLDS.",
         None,
         commas=False,
     )
@@ -61,7 +61,9 @@ class Split(OptionGroup):
     where: str | None = option(
         "Use only patches that satisfy this, such as \"valid_fraction > 0.5 and region != 'x'\".", None
     )
-    purge_overlap: bool = option("Leave training patches out that share pixels with validation or test.", False)
+    purge_overlap: bool = option(
+        "Leave training patches out that share pixels, or ground in another scene, with validation or test.", False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

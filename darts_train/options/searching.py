@@ -36,6 +36,7 @@ class CrossValidation(OptionGroup):
     """One cross-validation."""
 
     cv_name: str | None = option("Name; none: a random one. An unfinished one of that name goes on.", None)
+    oof: bool = option("Keep what the networks say of patches they were not trained on; audit the labels.", False)
 
 
 @dataclass(frozen=True, kw_only=True)

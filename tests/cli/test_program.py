@@ -29,6 +29,7 @@ PATHS = {  # an option of every command that names something to read
     "test-smp": ("--artifact-dir", "--run-name", "x", "--run-id", "abcdefgh", "--train-data-dir", "{absent}"),
     "cross-validation-smp": ("--train-data-dir",),
     "tune-smp": ("--hpconfig", "--train-data-dir", "{absent}"),
+    "nested-cross-validation-smp": ("--hpconfig", "--train-data-dir", "{absent}"),
     "optuna-sweep-smp": ("--sweep-config", "--train-data-dir", "{absent}", "--device", "cpu"),
     "train-pixel-baseline": ("--train-data-dir",),
     "list-runs": ("--artifact-dir",),

@@ -74,6 +74,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "test-smp": [*data, "--artifact-dir", str(locked / "artifacts"), "--run-name", "run", "--run-id", "aaaaaaaa"],
         "cross-validation-smp": learn,
         "tune-smp": [*learn, "--hpconfig", str(root / "space.yaml")],
+        "nested-cross-validation-smp": [*learn, "--hpconfig", str(root / "space.yaml")],
         "optuna-sweep-smp": [*learn, "--sweep-config", str(root / "sweep.yaml")],
         "train-pixel-baseline": [*data, "--artifact-dir", out],
         "list-runs": ["--artifact-dir", str(locked / "artifacts")],
