@@ -12,7 +12,7 @@ import typer
 
 from darts_train.base.disk_room import cause_of_full_disk, no_room
 from darts_train.base.errors import UserError
-from darts_train.cli import data, deploy, download, learn, search, start  # noqa: F401  (they declare their commands)
+from darts_train.cli import data, deploy, download, learn, report, search, start  # noqa: F401  (they declare their commands)
 from darts_train.cli.app import app
 from darts_train.cli.help import GroupedCommands
 from darts_train.cli.registry import COMMANDS
