@@ -13,6 +13,7 @@ from darts_train.base.files import require_directory
 
 CV_FILE = "cv.json"
 SEARCH_FILE = "sweep.db"
+_TOPS = (RUNS, CROSS_VALIDATIONS)  # what lies here was asked for by name
 WORDS: dict[Kind, str] = {"run": "run", "cv": "cross-validation", "tune": "search"}
 
 
@@ -85,5 +86,5 @@ def _has_trials(directory: Path) -> bool:
 
 def _hint(name: str, known: list[Found]) -> str:
     names = sorted({found.name for found in known})
-    tops = [found.name for found in known if found.kind == "tune" or "-cv" not in found.name]
-    return nearest(name, names) or (f"; there are {listing(dict.fromkeys(tops))}" if known else "; there is nothing")
+    tops = sorted({found.name for found in known if found.kind == "tune" or found.directory.parent.name in _TOPS})
+    return nearest(name, names) or (f"; there are {listing(tops)}" if known else "; there is nothing")

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-FEWEST, MOST = 12, 2000  # configurations; of more a sample is taken
-TREES, PARTS, SHUFFLES, SEED = 100, 5, 5, 42
+FEWEST, MOST = 12, 1000  # configurations; of more a sample is taken
+TREES, PARTS, SHUFFLES, SEED = 50, 5, 5, 42
 
 
 @dataclass(frozen=True)

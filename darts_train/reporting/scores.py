@@ -73,13 +73,14 @@ def run_scores(runs: pd.DataFrame, rule: Rule) -> list[float]:
     One metric: its value. Several: combined, `:lower` ones as 1/value; the harmonic and geometric means leave a run out
     where a metric is 0 or not finite.
     """
-    return [_run_score(row, rule) for row in runs.to_dict("records")]
+    unknown = [math.nan] * len(runs)
+    columns = [runs[name].to_numpy(np.float64, na_value=math.nan) if name in runs else unknown for name in rule.names]
+    rows = zip(runs["status"], zip(*columns, strict=True), strict=True)
+    return [_run_score([float(v) for v in values], rule) if status == "finished" else math.nan
+            for status, values in rows]  # fmt: skip
 
 
-def _run_score(row: Mapping[Any, Any], rule: Rule) -> float:
-    values = [_number(row.get(name)) for name in rule.names]
-    if row.get("status") != "finished":
-        return math.nan
+def _run_score(values: Sequence[float], rule: Rule) -> float:
     if len(values) == 1:
         return values[0]
     if rule.strategy in ("harmonic", "geometric") and any(not math.isfinite(v) or v == 0 for v in values):
@@ -138,7 +139,3 @@ def behind(best: pd.DataFrame, other: pd.DataFrame, rule: Rule) -> Behind | None
 def _keyed(runs: pd.DataFrame, rule: Rule) -> dict[tuple[int, int], float]:
     scored = zip(runs["fold"], runs["seed"], run_scores(runs, rule), strict=True)
     return {(int(fold), int(seed)): score for fold, seed, score in scored if math.isfinite(score)}
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

@@ -1,6 +1,7 @@
 """Sections of the report of a search: what was tried, what came of it, what mattered."""
 
 import math
+import random
 
 from darts_train.figures.charts import bar_chart
 from darts_train.figures.history import Mark, Point, history_chart, slice_chart
@@ -9,29 +10,30 @@ from darts_train.figures.stacked import stacked_bars
 from darts_train.figures.svg import MUTED, series_colour
 from darts_train.reporting.content import Block, Charts, Section, Table, Text
 from darts_train.reporting.importance import Column, importance
-from darts_train.reporting.scores import Behind, behind, run_scores
+from darts_train.reporting.scores import Behind, behind
 from darts_train.reporting.search_axes import Parameter
 from darts_train.reporting.search_evidence import SearchEvidence, State, Trial
 from darts_train.reporting.words import score_figure, setting
 
 RANKED, SLICES, AXES, ENDED = 30, 6, 10, 40
+DRAWN, SEED = 1500, 42  # trials of a chart
 STATES: dict[State, str] = {
     "finished": "var(--series-1, #0072b2)", "pruned": "var(--rest, #b8c4ce)", "unstable": "var(--series-5, #9a6a00)",
     "failed": "var(--series-2, #d55e00)", "unfinished": "var(--series-4, #a8508a)",
 }  # fmt: skip
 
 
-def partial_score(search: SearchEvidence, trial: Trial) -> float:
+def partial_score(trial: Trial) -> float:
     """The score of a trial; of one that was stopped, the mean of the runs it had."""
     if math.isfinite(trial.score):
         return trial.score
-    finite = [score for score in run_scores(trial.runs, search.rule) if math.isfinite(score)]
+    finite = [score for score in trial.scores if math.isfinite(score)]
     return math.fsum(finite) / len(finite) if finite else math.nan
 
 
 def history_section(search: SearchEvidence) -> Section:
     """Scores by trial, and how trials ended."""
-    points = [Point(float(t.number), partial_score(search, t), _mark(search, t)) for t in search.trials]
+    points = [Point(float(t.number), partial_score(t), _mark(search, t)) for t in drawn(search)]
     chart = history_chart(points, "Score by trial", "score", search.rule.minimised)
     states = [state for state in STATES if search.state_count(state)]
     counts = [float(search.state_count(state)) for state in states]
@@ -40,10 +42,27 @@ def history_section(search: SearchEvidence) -> Section:
     )
     total = len(search.trials)
     legend = [(f"{s}: {search.state_count(s)} ({search.state_count(s) / total:.0%})", STATES[s]) for s in states]
-    caption = "The line is the best so far, the large dot the best of all."
+    caption = f"The line is the best so far, the large dot the best of all.{_thinned(search)}"
     crosses = any(point.mark == "cross" and math.isfinite(point.score) for point in points)
     caption += " Crosses are trials that did not finish, at the mean of the runs they had." if crosses else ""
     return Section("History", [Charts([chart, bar], caption, legend)])
+
+
+def drawn(search: SearchEvidence) -> list[Trial]:
+    """The trials that charts show: of a large search a sample, and every one that became the best."""
+    if len(search.trials) <= DRAWN:
+        return search.trials
+    kept, best = set(random.Random(SEED).sample(range(len(search.trials)), DRAWN)), math.nan
+    for index, trial in enumerate(search.trials):
+        if trial.state == "finished" and (math.isnan(best) or search.rule.better(trial.score, best)):
+            best = trial.score
+            kept.add(index)
+    return [search.trials[index] for index in sorted(kept)]
+
+
+def _thinned(search: SearchEvidence) -> str:
+    hidden = len(search.trials) - len(drawn(search))
+    return f" {hidden:,} trials, drawn at random, are not shown." if hidden else ""
 
 
 def _mark(search: SearchEvidence, trial: Trial) -> Mark:
@@ -58,14 +77,14 @@ def parallel_section(search: SearchEvidence, parameters: list[Parameter]) -> Sec
     if not shown:
         return None
     best = search.best.number if search.best else None
-    lines = [Line([p.places[t.number] for p in shown], t.score, t.number == best) for t in search.trials]
+    lines = [Line([p.places[t.number] for p in shown], t.score, t.number == best) for t in drawn(search)]
     score_name = "score"
     chart = parallel_coordinates(
         [p.axis for p in shown], lines, "Parallel coordinates", score_name, search.rule.minimised
     )
     legend = [("best", series_colour(1)), ("scored, the stronger the better", series_colour(0))]
     legend += [("without a score", MUTED)] if any(not math.isfinite(line.score) for line in lines) else []
-    caption = "A line is a configuration: its values from left to right, its score at the end."
+    caption = f"A line is a configuration: its values from left to right, its score at the end.{_thinned(search)}"
     hidden = sum(parameter.varied for parameter in parameters) - len(shown)
     caption += f" {hidden} more parameters are not shown." if hidden else ""
     return Section("All configurations", [Charts([chart], caption, legend, wide=True)])
@@ -111,8 +130,8 @@ def _place(parameter: Parameter, trial: Trial) -> float:
 
 def _slice(search: SearchEvidence, parameter: Parameter) -> str:
     points = [
-        Point(place, partial_score(search, trial), _mark(search, trial))
-        for trial in search.trials
+        Point(place, partial_score(trial), _mark(search, trial))
+        for trial in drawn(search)
         if (place := parameter.places[trial.number]) is not None
     ]
     return slice_chart(points, parameter.axis, f"Score over {parameter.axis.name}", "score")
@@ -143,7 +162,7 @@ def _key(search: SearchEvidence, trial: Trial) -> float:
 
 
 def _row(search: SearchEvidence, trial: Trial) -> list[str]:
-    scores = [score for score in run_scores(trial.runs, search.rule) if math.isfinite(score)]
+    scores = [score for score in trial.scores if math.isfinite(score)]
     ends = [score_figure(min(scores)), score_figure(max(scores))] if scores else ["–", "–"]
     gap: Behind | None = behind(search.best.runs, trial.runs, search.rule) if search.best else None
     beside = ["–", "–"] if gap is None or trial is search.best else [
@@ -163,7 +182,7 @@ def ended_section(search: SearchEvidence) -> Section | None:
     rank = {"failed": 0, "unfinished": 1, "pruned": 2}
     trials.sort(key=lambda trial: (rank[trial.state], trial.number))
     rows = [
-        [f"{t.number}", t.state, f"{len(t.runs)} of {search.planned}", score_figure(partial_score(search, t)),
+        [f"{t.number}", t.state, f"{len(t.runs)} of {search.planned}", score_figure(partial_score(t)),
          " ".join(t.reason.split())[:400], ", ".join(f"{name} {setting(value)}" for name, value in t.values.items())]
         for t in trials[:ENDED]
     ]  # fmt: skip

@@ -12,7 +12,7 @@ import pandas as pd
 from darts_train.artifacts.names import cv_name
 from darts_train.artifacts.tree import RUNS
 from darts_train.reporting.evidence import CvEvidence, RunEvidence, read_cross_validation, read_json, read_or, read_runs
-from darts_train.reporting.scores import Rule
+from darts_train.reporting.scores import Rule, run_scores
 
 State = Literal["finished", "unstable", "pruned", "failed", "unfinished"]
 NO_PARAMETERS = ("cv_name", "pareto", "trial", "number", "hp_index", "state", "reason")
@@ -26,6 +26,7 @@ class Trial:
         number: of the trial.
         values: what it tried, by name; lists as lists.
         runs: rows of run_infos; none where it has just begun.
+        scores: what each of them adds to the score; NaN for one that has not finished.
         score: NaN where it has none.
         state: how it ended; `unfinished` where it has not.
         reason: why it was pruned, or has failed; empty where nobody said.
@@ -35,6 +36,7 @@ class Trial:
     number: int
     values: dict[str, Any]
     runs: pd.DataFrame
+    scores: list[float]
     score: float
     state: State
     reason: str = ""
@@ -83,10 +85,10 @@ def read_search(directory: Path) -> SearchEvidence:
     parameters = _parameters(table) or _differing(list(local.values()))
     groups = {_number_of(str(cv), name): part.reset_index(drop=True) for cv, part in table.groupby("cv_name")}
     planned = _planned(settings) or max((len(part) for part in groups.values()), default=0)
-    trials = [_ended(number, part, parameters, planned) for number, part in groups.items() if number is not None]
-    trials += [_going(n, path, parameters, planned) for n, path in local.items() if n not in groups]
-    trials.sort(key=lambda trial: trial.number)
     rule = Rule.of(settings)
+    trials = [_ended(number, part, parameters, planned, rule) for number, part in groups.items() if number is not None]
+    trials += [_going(n, path, parameters, planned, rule) for n, path in local.items() if n not in groups]
+    trials.sort(key=lambda trial: trial.number)
     best = best_of(trials, rule)
     place = directory / cv_name(name, best.number) if best else None
     best_cv = read_cross_validation(place) if place is not None and place.is_dir() else None
@@ -103,14 +105,16 @@ def best_of(trials: list[Trial], rule: Rule) -> Trial | None:
     return best
 
 
-def _ended(number: int, runs: pd.DataFrame, parameters: list[str], planned: int) -> Trial:
+def _ended(number: int, runs: pd.DataFrame, parameters: list[str], planned: int, rule: Rule) -> Trial:
     """A trial of the table, which has only those that have come to an end."""
     first = runs.iloc[0]
     score = float(first.get("score", math.nan))
     state, reason = _state(runs, score, len(runs) < planned)
     front = bool(first["pareto"]) if "pareto" in runs and pd.notna(first["pareto"]) else None
     values = {name: _value(first[name]) for name in parameters if name in runs}
-    return Trial(number, values, runs, score, state, str(first.get("reason") or reason), front)
+    said = first.get("reason")
+    reason = said if isinstance(said, str) and said else reason
+    return Trial(number, values, runs, run_scores(runs, rule), score, state, reason, front)
 
 
 def _state(runs: pd.DataFrame, score: float, short: bool) -> tuple[State, str]:
@@ -125,17 +129,17 @@ def _state(runs: pd.DataFrame, score: float, short: bool) -> tuple[State, str]:
     return "finished", ""
 
 
-def _going(number: int, directory: Path, parameters: list[str], planned: int) -> Trial:
+def _going(number: int, directory: Path, parameters: list[str], planned: int, rule: Rule) -> Trial:
     """A trial that is in no table yet: it is running, or its runner was killed."""
     found = read_cross_validation(directory)
     values = {name: found.settings.get(name) for name in parameters}
-    runs = found.table
+    runs, scores = found.table, run_scores(found.table, rule)
     whole = bool(planned) and len(runs) >= planned and bool((runs["status"] == "finished").all())
     if not whole:
-        return Trial(number, values, runs, math.nan, "unfinished", f"{len(runs)} of {planned} runs so far")
+        return Trial(number, values, runs, scores, math.nan, "unfinished", f"{len(runs)} of {planned} runs so far")
     score = float(runs["score"].iloc[0])
     state, reason = _state(runs, score, False)
-    return Trial(number, values, runs, score, state, reason)
+    return Trial(number, values, runs, scores, score, state, reason)
 
 
 def _directories(directory: Path, name: str) -> dict[int, Path]:
