@@ -27,6 +27,7 @@ _PUBLIC = {
     "optuna_sweep_smp": "experiments.sweep",
     "train_pixel_baseline": "experiments.pixel_baseline",
     "list_runs": "artifacts.listing",
+    "report": "reporting.report",
     "convert_lightning_checkpoint": "export.convert",
     "export_model": "export.export",
     "predict": "inference.predict",

@@ -12,6 +12,7 @@ from typing import Literal
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
+from darts_train.metrics.combine import combine, mean, reciprocal
 from darts_train.metrics.names import canonical_metric
 from darts_train.options.searching import DEFAULT_METRICS, Strategy
 
@@ -130,41 +131,7 @@ def _score(runs: list[list[float]], rule: ScoringRule) -> float:
     if rule.strategy in SKIPPING:
         runs = [values for values in runs if not any(is_unstable(value) for value in values)]
     directed = [
-        [_reciprocal(value) if metric.lower else value for value, metric in zip(values, rule.metrics, strict=True)]
+        [reciprocal(value) if metric.lower else value for value, metric in zip(values, rule.metrics, strict=True)]
         for values in runs
     ]
     return mean([combine(values, rule.strategy) for values in directed]) if directed else 0.0
-
-
-def combine(values: Sequence[float], strategy: Strategy) -> float:
-    """One number of several, each of which is better when higher; NaN where one of them is NaN.
-
-    harmonic n / Σ(1/v), geometric (Π v)^(1/n): 0.0 where a value is 0 or less. arithmetic, min: any values.
-    """
-    if any(math.isnan(value) for value in values):
-        return math.nan
-    if strategy == "arithmetic":
-        return mean(values)
-    if strategy == "min":
-        return min(values)
-    if any(value <= 0 for value in values):
-        return 0.0
-    if strategy == "harmonic":
-        return len(values) / _sum([1 / value for value in values])
-    return math.exp(mean([math.log(value) for value in values]))
-
-
-def mean(values: Sequence[float]) -> float:
-    """Arithmetic mean, the same for any order of finite values; NaN and infinities as IEEE 754 adds them."""
-    return _sum(values) / len(values)
-
-
-def _sum(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):  # beyond the range of floats; inf - inf
-        return sum(values)
-
-
-def _reciprocal(value: float) -> float:
-    return 1 / value if value != 0 else math.inf

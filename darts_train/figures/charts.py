@@ -33,11 +33,15 @@ ROW = 30.0  # height of a row of dots or bars
 
 @dataclass(frozen=True)
 class Series:
-    """A line: x and y of equal length; a y that is not finite is a gap."""
+    """A line: x and y of equal length; a y that is not finite is a gap.
+
+    `group` gives lines that belong together one colour, and draws them thin.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,12 @@ def line_chart(series: Sequence[Series], title: str, x_label: str, y_label: str)
     up = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     parts = [draw_rule(LEFT, up(t), WIDTH - RIGHT, up(t)) for t in y_ticks]
     parts += [draw_text(LEFT - 8, up(t) + 4, short_number(t), "end", MUTED) for t in y_ticks]
-    parts += _x_axis(x_ticks, across, HEIGHT, x_label)
-    parts.append(_upright(y_label))
+    parts += x_axis(x_ticks, across, HEIGHT, x_label)
+    parts.append(upright(y_label))
     for index, one in enumerate(series):
         parts += _line(one, index, across, up)
-    return document(title, HEIGHT, [*parts, *_legend([s.name for s in series])])
+    names = [] if any(s.group is not None for s in series) else [s.name for s in series]
+    return document(title, HEIGHT, [*parts, *_legend(names)])
 
 
 def dot_chart(rows: Sequence[DotRow], title: str, x_label: str) -> str:
@@ -76,7 +81,7 @@ def dot_chart(rows: Sequence[DotRow], title: str, x_label: str) -> str:
     left = label_width([row.label for row in rows])
     ticks = nice_ticks(min(values), max(values))
     across = Scale(ticks[0], ticks[-1], left, WIDTH - RIGHT)
-    parts = _x_axis(ticks, across, height, x_label, grid=True)
+    parts = x_axis(ticks, across, height, x_label, grid=True)
     for index, row in enumerate(rows):
         y = TOP + ROW * (index + 0.5)
         colour = series_colour(1 if row.marked else 0)
@@ -98,7 +103,7 @@ def bar_chart(bars: Sequence[tuple[str, float]], title: str, x_label: str) -> st
     ticks = nice_ticks(0.0, max([*finite, 1e-9]))
     left = label_width([label for label, _ in bars])
     across = Scale(0.0, ticks[-1], left, WIDTH - RIGHT - 44)
-    parts = _x_axis(ticks, across, height, x_label, grid=True)
+    parts = x_axis(ticks, across, height, x_label, grid=True)
     for index, (label, value) in enumerate(bars):
         y = TOP + ROW * index
         parts.append(draw_text(left - 10, y + ROW / 2 + 4, label, "end", INK))
@@ -111,14 +116,16 @@ def bar_chart(bars: Sequence[tuple[str, float]], title: str, x_label: str) -> st
     return document(title, height, parts)
 
 
-def _x_axis(ticks: Sequence[float], across: Scale, height: float, label: str, grid: bool = False) -> list[str]:
+def x_axis(ticks: Sequence[float], across: Scale, height: float, label: str, grid: bool = False) -> list[str]:
+    """Ticks with their numbers and a label below a plot; `grid` draws the ticks through it."""
     base = height - BOTTOM
     parts = [draw_rule(across(t), TOP if grid else base, across(t), base + 5) for t in ticks]
     parts += [draw_text(across(t), base + 19, short_number(t), "middle", MUTED) for t in ticks]
     return [*parts, draw_text((across.start + across.end) / 2, height - 6, label, "middle", MUTED)]
 
 
-def _upright(label: str) -> str:
+def upright(label: str) -> str:
+    """The label of an axis of y."""
     middle = (TOP + HEIGHT - BOTTOM) / 2
     return (
         f'<text transform="translate(13 {middle:g}) rotate(-90)" text-anchor="middle" fill="{MUTED}">'
@@ -132,8 +139,11 @@ def _line(series: Series, index: int, across: Scale, up: Scale) -> list[str]:
         if math.isfinite(y):
             path.append(f"{'M' if broken else 'L'}{across(x):.1f} {up(y):.1f}")
         broken = not math.isfinite(y)
+    width = 2.2 if series.group is None else 1.5
+    index = index if series.group is None else series.group
     style = (
-        f'fill="none" stroke="{series_colour(index)}" stroke-width="2.2" stroke-linejoin="round" stroke-linecap="round"'
+        f'fill="none" stroke="{series_colour(index)}" stroke-width="{width}" stroke-linejoin="round" '
+        'stroke-linecap="round"'
     )
     parts = [f'<path d="{"".join(path)}" {style} stroke-dasharray="{DASHES[index % len(DASHES)]}"/>'] if path else []
     return parts + [_dot(across(x), up(y), index) for x, y in _alone(series)]

@@ -18,13 +18,14 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"limits of an axis must be finite, not {low} and {high}")
-    if high <= low:
+    if high - low < 1e-290:
         low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
     raw = (high - low) / max(count, 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = power * next((m for m in (1.0, 2.0, 5.0) if m * power >= raw * 0.999), 10.0)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    digits = max(12, 2 - math.floor(math.log10(step)))  # the dust of arithmetic goes, small steps stay
+    return [round(i * step, digits) for i in range(first, last + 1)]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from darts_train.figures.charts import DotRow, Series, bar_chart, dot_chart, lin
 from darts_train.quickstart.score import MapScore
 from darts_train.quickstart.task import Task
 from darts_train.reporting.content import Charts, Code, Headline, Page, Picture, Pictures, Section, Table, Text
+from darts_train.reporting.words import duration, figure
 
 IOU = "val/JaccardIndex"
 BASELINE = 0.807  # gradient-boosted trees on single pixels, same scenes (docs/benchmarks.md)
@@ -86,7 +87,7 @@ def _headlines(findings: Findings) -> list[Headline]:
     elif binary:
         compared = Headline("Baseline", f"{BASELINE:.3f}", "boosted trees on single pixels")
     else:
-        compared = Headline("IoU of cloud", _figure(findings.score.per_class.get("cloud", math.nan)), "held-out scene")
+        compared = Headline("IoU of cloud", figure(findings.score.per_class.get("cloud", math.nan)), "held-out scene")
     recall, precision = findings.test.get("test/Recall", math.nan), findings.test.get("test/Precision", math.nan)
     quality = Headline("Precision, recall", f"{precision:.2f}, {recall:.2f}", "held-out patches")
     seconds = sum(s for _, s in findings.steps)
@@ -106,7 +107,7 @@ def _map(findings: Findings) -> Section:
         compared = maps.agreement(findings.picture, findings.truth == 1, findings.found == 1)
         pictures.append(Picture("Map against truth", maps.png(compared), "pixels found, missed and wrongly found"))
         legend += [(name, maps.hex_colour(colour)) for name, colour in maps.AGREEMENT.items()]
-    rows = [(name, _figure(value)) for name, value in findings.score.per_class.items()]
+    rows = [(name, figure(value)) for name, value in findings.score.per_class.items()]
     caption = "Intersection over union of each class, over the whole scene."
     table = Table(("class", "IoU"), rows, frozenset({1}), caption=caption)
     return Section("The map beside the truth", [Pictures(pictures, legend), table])
@@ -117,7 +118,7 @@ def _search(findings: Findings) -> Section:
     table = findings.trials
     groups = list(table.groupby("cv_name", sort=False))
     varied = list(chosen)
-    labels = {str(name): ", ".join(_figure(rows[key].iloc[0]) for key in varied) for name, rows in groups}
+    labels = {str(name): ", ".join(figure(rows[key].iloc[0]) for key in varied) for name, rows in groups}
     dots = [DotRow(labels[str(name)], tuple(rows[IOU]), str(name) == best) for name, rows in groups]
     chart = dot_chart(
         dots, "IoU of every run of the search", f"IoU on the fold that did not train; rows: {', '.join(varied)}"
@@ -125,9 +126,9 @@ def _search(findings: Findings) -> Section:
     rows = [
         (
             str(name),
-            *(_figure(part[key].iloc[0]) for key in varied),
+            *(figure(part[key].iloc[0]) for key in varied),
             *_spread(part[IOU]),
-            _figure(part["score"].iloc[0]),
+            figure(part["score"].iloc[0]),
         )
         for name, part in groups
     ]
@@ -177,19 +178,4 @@ def _series(curves: pd.DataFrame, column: str, name: str) -> Series:
 
 
 def _spread(values: "pd.Series[float]") -> tuple[str, str, str]:
-    return _figure(values.mean()), _figure(values.min()), _figure(values.max())
-
-
-def _figure(value: Any) -> str:
-    """A number in three digits; text as it is; a dash for what is missing."""
-    if isinstance(value, str):
-        return value
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:.3f}" if 0.01 <= abs(value) < 10 else f"{value:g}"
-
-
-def duration(seconds: float) -> str:
-    """`3 min 51 s`, or `12 s`."""
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+    return figure(values.mean()), figure(values.min()), figure(values.max())

@@ -24,12 +24,16 @@ class Text:
 
 @dataclass(frozen=True)
 class Charts:
-    """SVG charts side by side, made by `figures` (their text is escaped there); `legend` as in `Pictures`."""
+    """SVG charts side by side, made by `figures` (their text is escaped there); `legend` as in `Pictures`.
+
+    `wide` charts take the whole width, and are scrolled where that is too little to read them.
+    """
 
     kind: ClassVar[str] = "charts"
     svgs: Sequence[str]
     caption: str = ""
     legend: Sequence[tuple[str, str]] = ()
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ PATHS = {  # an option of every command that names something to read
     "optuna-sweep-smp": ("--sweep-config", "--train-data-dir", "{absent}", "--device", "cpu"),
     "train-pixel-baseline": ("--train-data-dir",),
     "list-runs": ("--artifact-dir",),
+    "report": ("--artifact-dir", "--name", "x"),
     "convert-lightning-checkpoint": ("--lightning-checkpoint", "--out-directory", "{new}", "--checkpoint-name", "m"),
     "export-model": ("--model", "--out", "{new}/m.onnx"),
     "predict": ("--model", "--input", "{absent}", "--out-dir", "{new}"),
