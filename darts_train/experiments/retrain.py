@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from darts_train.artifacts import names, tree
 from darts_train.artifacts.run_record import read_record
@@ -44,7 +44,7 @@ def retrain_and_test(
     place = _place(tune_name, artifact_dir, whole, device, folder or tune_name)
     options = (whole.data, whole.split, whole.hyperparameters, whole.training)
     try:
-        run = (execute or execute_run)(place, *options, device, tracking, FOLD, SEED)
+        run = cast("RunResult", (execute or execute_run)(place, *options, device, tracking, FOLD, SEED))
     except TrainingError as error:
         raise UserError(f"run {place.run_name}-{place.run_id} failed: {error}") from error
     tested_run = Test(

@@ -181,7 +181,7 @@ def _in_state(name: str, state: str) -> sa.Select[Any]:
 
 def _held(connection: Connection, name: str) -> set[int]:
     """Trials whose lease is held, by a process that is not known to be gone."""
-    now = sa.literal_column(seconds_now(connection.url))
+    now: sa.ColumnElement[float] = sa.literal_column(seconds_now(connection.url))
     chosen = sa.select(leases.c.trial, leases.c.owner).where(leases.c.study == name, leases.c.until >= now)
     return {int(trial) for trial, owner in ask(connection, chosen) if not is_dead(owner)}
 
