@@ -11,7 +11,8 @@ import pandas as pd
 
 from darts_train.artifacts.run_infos import write_table
 from darts_train.dataset.certificate import Certificate
-from darts_train.experiments.scoring import Direction, mean
+from darts_train.experiments.scoring import Direction
+from darts_train.metrics.combine import mean
 from darts_train.metrics.intervals import LEVEL, mean_interval
 
 _NUMBERS = ("inner_score", "outer_score", "random_score")
