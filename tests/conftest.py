@@ -32,7 +32,6 @@ for library in ("OMP", "MKL", "OPENBLAS"):
 TOGETHER = {
     "tests/experiments/test_devices.py": "forked",
     "tests/experiments/test_run_kill.py": "forked",
-    "tests/cli/test_read_only.py": "forked",
     "tests/export/test_onnx.py": "exported",
     "tests/experiments/test_run_fit.py": "exported",
     "tests/quickstart/test_recipe.py": "exported",
