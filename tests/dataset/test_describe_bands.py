@@ -20,7 +20,6 @@ codes = st.one_of(
 
 
 @given(codes, st.integers(0, 100))
-@settings(max_examples=200, deadline=None)
 def test_a_percentile_is_that_of_numpy(values, percent):
     counts = np.bincount(values, minlength=NODATA)
     assert code_percentile(counts, percent) == pytest.approx(np.percentile(values, percent), rel=1e-12, abs=1e-9)

@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_train.dataset.leakage import overlapping_patches, warn_leakage
@@ -25,7 +25,6 @@ def by_pairs(rows, a, b, size) -> int:
 
 
 @given(st.lists(windows, min_size=2, max_size=30), st.integers(1, 12), st.data())
-@settings(max_examples=80, deadline=None)
 def test_the_count_is_that_of_all_pairs(rows, size, data):
     indices = st.lists(st.integers(0, len(rows) - 1), unique=True)
     a, b = data.draw(indices), data.draw(indices)

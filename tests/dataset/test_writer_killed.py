@@ -1,4 +1,3 @@
-import os
 import random
 import shutil
 import signal
@@ -25,11 +24,6 @@ def undisturbed(tmp_path_factory):
     root = tmp_path_factory.mktemp("undisturbed") / "set"
     write_all(root)
     return contents(root)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def kill_at_every_step(server, root, prepare, overwrite=False, stride=1):

@@ -147,8 +147,9 @@ def test_a_cross_validation_killed_at_random_moments_ends_as_if_nobody_had(serve
     assert process.exitcode == 0
     assert kills > 0
     infos = read_run_infos(tmp_path / "b" / "_cross_validations" / "c")
-    same = [name for name in infos if name not in ("run_id", "duration", "checkpoint", "error")]
+    same = [name for name in infos if name not in ("run_id", "duration", "checkpoint", "error", "kind")]
     pd.testing.assert_frame_equal(infos[same], undisturbed.infos[same], check_dtype=False)
+    assert infos[["error", "kind"]].isna().all(axis=None)
     assert infos["score"][0] == undisturbed.score
     directories = [path for path in (tmp_path / "b" / "_cross_validations" / "c").iterdir() if path.is_dir()]
     assert len(directories) == 2

@@ -27,7 +27,6 @@ def by_pixels(values, radii):
     return found
 
 
-@settings(max_examples=60, deadline=None)
 @given(RADII, st.integers(1, 12), st.integers(1, 12), st.integers(0, 99), st.sampled_from([np.int32, np.int64]))
 def test_disc_sums_are_sums_over_a_disc(radii, height, width, seed, dtype):
     shape = (height + 2 * radii[1], width + 2 * radii[0])
@@ -69,7 +68,6 @@ def terrains(draw):
     return dem
 
 
-@settings(max_examples=60, deadline=None)
 @given(terrains(), st.tuples(st.integers(1, 5), st.integers(1, 5)), st.booleans(), st.data())
 def test_a_value_is_the_same_in_every_window_and_tile(dem, outer, ring, data):
     halo = 5

@@ -57,7 +57,6 @@ def all_assignments(truth, predicted):
 
 
 @given(seeds)
-@settings(max_examples=60, deadline=None)
 def test_the_matching_is_the_best_of_all(seed):
     truth, predicted, _, _ = masks(seed, side=6, share=0.25)
     found = compare(truth, predicted)
@@ -67,7 +66,6 @@ def test_the_matching_is_the_best_of_all(seed):
 
 
 @given(st.integers(1, 5), st.integers(1, 5), seeds)
-@settings(max_examples=60, deadline=None)
 def test_a_group_of_candidates_gets_the_most_pairs_and_then_the_best(rows, columns, seed):
     random = np.random.default_rng(seed)
     iou = np.where(random.random((rows, columns)) < 0.6, random.uniform(0.3, 1, (rows, columns)), 0)

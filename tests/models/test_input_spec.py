@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
@@ -98,7 +98,6 @@ def specifications(draw):
     return InputSpecification(tuple(bands), draw(st.floats(-2, 2, width=32)))
 
 
-@settings(max_examples=60, deadline=None)
 @given(specifications(), st.integers(0, 2**32 - 1))
 def test_torch_and_numpy_give_the_same_bits(spec, seed):
     rng = np.random.default_rng(seed)
@@ -114,7 +113,6 @@ def test_torch_and_numpy_give_the_same_bits(spec, seed):
     assert seen.max() <= 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(specifications())
 def test_the_config_gives_the_specification_back(spec):
     config = spec.to_config()

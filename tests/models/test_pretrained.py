@@ -1,18 +1,20 @@
 """Pretrained weights: fetched from a hub on this machine, kept for later, and fitted to any number of bands."""
 
+import contextlib
+import importlib
+import io
 import json
-import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save
 from segmentation_models_pytorch.encoders import encoders, get_encoder
 
 from darts_train.base.errors import UserError
+from darts_train.cli.main import main
 from darts_train.models.factory import create_network
 
 ENCODER = "mobilenet_v2"
@@ -62,25 +64,30 @@ def fetched(hub, tmp_path_factory):
     """What the command said, and the cache that it filled."""
     cache = tmp_path_factory.mktemp("hub")
     changes = {"HF_ENDPOINT": hub[0], "HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-    environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"} | changes
-    command = [sys.executable, "-m", "darts_train", "download-weights", "--model-encoder", ENCODER]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    return done, cache
+    line = ["download-weights", "--model-encoder", ENCODER, "--log-dir", str(tmp_path_factory.mktemp("logs"))]
+    said, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        for name, value in changes.items():
+            patch.setenv(name, value)
+        importlib.reload(constants)  # the client reads its variables once, when it is imported
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+            code = main(line)
+    importlib.reload(constants)
+    return (code, said.getvalue(), errors.getvalue()), cache
 
 
 @pytest.fixture
 def offline(fetched, monkeypatch):
-    import huggingface_hub.constants
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(fetched[1]))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(fetched[1]))
 
 
 def test_the_command_fetches_once_what_training_takes_offline(hub, fetched, offline, pretrained):
-    done, cache = fetched
-    assert done.returncode == 0, done.stderr
-    assert f"imagenet of {ENCODER}" in done.stdout
-    assert str(cache) in done.stdout
+    (code, said, errors), cache = fetched
+    assert code == 0, errors
+    assert f"imagenet of {ENCODER}" in said
+    assert str(cache) in said
     assert any(path.endswith("model.safetensors") for path in hub[1])
     asked = len(hub[1])
     network = create_network("Unet", ENCODER, "imagenet", 3, 2)

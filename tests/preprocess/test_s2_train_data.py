@@ -1,6 +1,7 @@
 """preprocess-s2-train-data on folders, SAFE products, and scenes of a STAC API that the test serves itself."""
 
 import json
+import shutil
 from dataclasses import fields
 
 import numpy as np
@@ -12,6 +13,7 @@ import zarr
 
 from darts_train.base.errors import UserError
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Sentinel2, Stac, Terrain
+from darts_train.preprocess import tiles
 from darts_train.preprocess.sentinel2 import preprocess_s2_train_data
 from tests.preprocess.test_killed import digests
 from tests.scenes.loopback import serve
@@ -48,10 +50,10 @@ def polygon(column, row, width, height):
     return box(column, row, width, height, ORIGIN, CELL)
 
 
-@pytest.fixture
-def tree(tmp_path):
-    """Two folders with labels of their own, one without, one without an image, and a product."""
-    root = tmp_path / "s2"
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Two folders with labels of their own, one without, one without an image, and a product. No test changes it."""
+    root = tmp_path_factory.mktemp("tree") / "s2"
     scene_folder(root / "crop1")
     write_polygons(root / "crop1" / f"{ID}.shp", [polygon(200, 200, 40, 30)], kind=["slump"])
     scene_folder(root / "crop2", scl=False)
@@ -143,21 +145,34 @@ def test_mistakes_are_refused_before_anything_is_written(tree, tmp_path, changes
 IMAGES = (PLANET_ID, "20210720_200000_1035", "20190101_200000_1035")
 
 
+NOWHERE = "http://nowhere"
+
+
+@pytest.fixture(scope="module")
+def offered(tmp_path_factory):
+    """The files of five items, and the items as JSON with addresses at NOWHERE: written once for all tests."""
+    root = tmp_path_factory.mktemp("offered")
+    items = [
+        stac_item("S2A_CLEAR_1_x", root, NOWHERE, cloud=1.0),
+        stac_item("S2A_CLOUDY_1_x", root, NOWHERE, cloud=9.0),
+        stac_item("S2A_FAR_1_x", root, NOWHERE, cloud=1.0, day="2021-07-17"),
+        stac_item("S2A_PART_1_x", root, NOWHERE, outline=footprint(0, 0, 150, 480)),
+        stac_item("S2A_SNOW_1_x", root, NOWHERE, **{"s2:snow_ice_percentage": 80.0}),
+    ]
+    return root, json.dumps(items)
+
+
 @pytest.fixture
-def api(tmp_path, monkeypatch):
+def api(offered, tmp_path, monkeypatch):
     """Three footprints; for the first a clear, a cloudy and a distant scene, for the second one, for the third none."""
     monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.05")
     monkeypatch.setattr("darts_train.scenes.stac._BACKOFF", 0.02)
     rows = [(image, polygon(60 + 10 * i, 60, 300, 240)) for i, image in enumerate(IMAGES)]
     label_repository(tmp_path / "labels", [(image, polygon(100, 100, 30, 20)) for image in IMAGES], rows)
+    files, written = offered
+    shutil.copytree(files, tmp_path / "served")
     with serve(tmp_path / "served") as (site, address):
-        items = [
-            stac_item("S2A_CLEAR_1_x", site.root, address, cloud=1.0),
-            stac_item("S2A_CLOUDY_1_x", site.root, address, cloud=9.0),
-            stac_item("S2A_FAR_1_x", site.root, address, cloud=1.0, day="2021-07-17"),
-            stac_item("S2A_PART_1_x", site.root, address, outline=footprint(0, 0, 150, 480)),
-            stac_item("S2A_SNOW_1_x", site.root, address, **{"s2:snow_ice_percentage": 80.0}),
-        ]
+        items = json.loads(written.replace(NOWHERE, address))
 
         def search(body):
             query = json.loads(body)
@@ -251,7 +266,8 @@ def test_an_api_that_does_not_answer(api, tmp_path, monkeypatch):
         preprocess(tmp_path / "set", tmp_path / "store", labels_dir=tmp_path / "labels", stac_url=url)
 
 
-def test_two_workers_give_the_same_set(tree, tmp_path):
+def test_two_workers_give_the_same_set(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE_PIXELS", CUT.patch_size**2 * 8)  # two tiles of each scene
     sentinel2 = Sentinel2(sentinel2_dir=tree, bands=BANDS)
     for workers in (1, 2):
         preprocess_s2_train_data(

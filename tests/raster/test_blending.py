@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_train.raster.blending import axis_weights, ramp
@@ -23,7 +23,6 @@ def summed(size, window, overlap):
     return total
 
 
-@settings(max_examples=300, deadline=None)
 @given(axes())
 def test_weights_sum_to_one_everywhere(axis):
     total = summed(*axis)
@@ -31,14 +30,12 @@ def test_weights_sum_to_one_everywhere(axis):
     assert not total[axis[0] :].any()
 
 
-@settings(max_examples=60, deadline=None)
 @given(axes(), axes(), st.floats(0, 1, width=32))
 def test_a_constant_field_comes_back(rows, columns, value):
     field = np.outer(summed(*rows)[: rows[0]], summed(*columns)[: columns[0]]) * value
     assert np.abs(field - value).max() < 1e-6
 
 
-@settings(max_examples=100, deadline=None)
 @given(axes())
 def test_every_prediction_counts(axis):
     size, window, overlap = axis

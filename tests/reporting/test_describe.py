@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import darts_train
@@ -202,7 +202,6 @@ def test_an_impossible_split_is_an_error_only_where_it_was_typed(where, code, tm
 
 
 @given(st.integers(-180, 179), st.lists(st.integers(0, 90), min_size=1, max_size=12))
-@settings(max_examples=100, deadline=None)
 def test_outlines_lie_together_wherever_they_are(west, offsets):
     def ring(x):
         longitudes = (np.array([x, x + 2, x + 2, x, x], float) + 180) % 360 - 180

@@ -1,7 +1,7 @@
 """Processes to be killed: forked from a server that has already imported what they need, so that each starts at once.
 
-multiprocessing has one such server per process, and what it imports is settled when it starts. Each test module that
-needs one therefore starts its own anew, else the first module of a session would decide for all others.
+multiprocessing has one such server per process, and what it imports is settled when it starts. A test module that needs
+another one than the module before it therefore starts it anew; those that need the same one share it.
 """
 
 import faulthandler
@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.disk import do_not_wait
+
 DEADLINE = 100.0  # seconds; a process that takes longer hangs, and says where
+_imported: list[tuple[str, ...]] = []  # by the server that runs
 
 
 class ForkServer:
@@ -40,7 +43,9 @@ class ForkServer:
 def fork_server(*modules: str) -> Iterator[ForkServer]:
     """A server that has imported `modules`. They must not start threads: a fork would lose them."""
     server = ForkServer()
-    forkserver._forkserver._stop()
+    if _imported != [modules]:
+        forkserver._forkserver._stop()
+        _imported[:] = [modules]
     server._context.set_forkserver_preload([__name__, *modules])  # this one too: it imports pytest
     with pytest.MonkeyPatch.context() as patch:
         # The server looks for what it imports beforehand on the path of a fresh interpreter.
@@ -48,12 +53,10 @@ def fork_server(*modules: str) -> Iterator[ForkServer]:
         for library in ("OMP", "MKL", "OPENBLAS"):
             patch.setenv(f"{library}_NUM_THREADS", "1")
         forkserver.ensure_running()
-    try:
-        yield server
-    finally:
-        forkserver._forkserver._stop()
+    yield server
 
 
 def _call(target: Callable[..., Any], args: tuple[Any, ...]) -> None:
     faulthandler.dump_traceback_later(DEADLINE, exit=True)
+    do_not_wait()
     target(*args)
