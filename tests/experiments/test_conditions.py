@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import optuna
 import pandas as pd
@@ -88,12 +89,12 @@ def test_what_was_stored_before_there_were_conditions_is_stored_the_same():
 
 
 @pytest.mark.parametrize("name", ["random", "qmc", "tpe"])
-def test_samplers_ask_for_what_is_there(name, tmp_path):
-    database = open_database(sqlite_url(tmp_path / "s.db"))
-    study = optuna.create_study(storage=database.storage, sampler=make_sampler(name, SPACE), direction="maximize")
+def test_samplers_ask_for_what_is_there(name):
+    memory = SimpleNamespace(call=lambda act: act())
+    study = optuna.create_study(sampler=make_sampler(name, SPACE), direction="maximize")
     for number in range(16):
         trial = study.ask()
-        values = suggest_all(database, trial, SPACE)
+        values = suggest_all(memory, trial, SPACE)
         assert values == SPACE.living(values)
         assert trial.params.keys() == values.keys()
         if name != "tpe":
