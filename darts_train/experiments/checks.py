@@ -58,7 +58,7 @@ def check_space(settings: Settings, space: SearchSpace, folds: int, device: Devi
     if working is None:
         raise errors[0]
     check_settings(settings.replace(working), folds, device)
-    for problem in errors:
+    for problem in dict.fromkeys(map(str, errors)):
         _log.warning("trials of this kind will fail, and the search go on: %s", problem)
 
 

@@ -64,6 +64,7 @@ def _as_written(parameter: Parameter, text: str | None) -> Any:
         if value is not None and option_text(value) == text:
             return value
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    return int(number) if number.is_integer() else number

@@ -5,23 +5,29 @@ they learn from more than some hundreds is nothing.
 """
 
 from collections.abc import Container
-from typing import Any
+from typing import Any, cast
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
 class RecentTrials:
-    """Gives views of a study with at most `most` finished trials (None: all), half of them the best."""
+    """Gives views of a study with at most `most` finished trials (None: all), half of them the best.
+
+    One view serves all that is asked for one trial.
+    """
 
     def __init__(self, most: int | None) -> None:
         self._most = most
+        self._view: tuple[int, Study] | None = None
 
-    def of(self, study: Study) -> Study:
-        """The study, or the view of it as it is now."""
+    def of(self, study: Study, number: int) -> Study:
+        """The study, or the view of it as it was when trial `number` first asked."""
         if self._most is None:
             return study
-        return _View(study, _kept(study, self._most))  # type: ignore[return-value]
+        if self._view is None or self._view[0] != number:
+            self._view = (number, cast(Study, _View(study, _kept(study, self._most))))
+        return self._view[1]
 
 
 class _View:

@@ -79,7 +79,7 @@ class SeededSampler(BaseSampler):
         """As the sampler has it; nothing for a trial whose values are given."""
         if self._is_given(trial):
             return {}
-        return self._of(trial).infer_relative_search_space(self._trials.of(study), trial)
+        return self._of(trial).infer_relative_search_space(self._trials.of(study, trial.number), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -87,7 +87,7 @@ class SeededSampler(BaseSampler):
         """As the sampler does."""
         if self._is_given(trial):
             return {}
-        return self._of(trial).sample_relative(self._trials.of(study), trial, search_space)
+        return self._of(trial).sample_relative(self._trials.of(study, trial.number), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -96,7 +96,7 @@ class SeededSampler(BaseSampler):
         if self._first is not None and trial.number == 0:
             return to_stored(self._space.parameters[param_name], self._first[param_name])
         sampler = self._make(_seed(trial.number, sum(param_name.encode())))
-        return sampler.sample_independent(self._trials.of(study), trial, param_name, param_distribution)
+        return sampler.sample_independent(self._trials.of(study, trial.number), trial, param_name, param_distribution)
 
     def _is_given(self, trial: FrozenTrial) -> bool:
         return self._first is not None and trial.number == 0

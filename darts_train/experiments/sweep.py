@@ -130,7 +130,8 @@ def optuna_sweep_smp(
         check_name(name, "--sweep-id"), artifacts.artifact_dir, Settings(data, split, hyperparameters, training),
         _space(config, stored), _sampler(sweep, config, stored), repeats, metrics, scoring.multi_score_strategy,
         hands.first,
-        multi_objective=sweep.multi_objective, enqueue_default=sweep.enqueue_default, run_cap=_run_cap(config, stored),
+        multi_objective=sweep.multi_objective or _says(stored, "multi_objective"),
+        enqueue_default=sweep.enqueue_default or _says(stored, "first_trial"), run_cap=_run_cap(config, stored),
     )  # fmt: skip
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds)
@@ -205,6 +206,11 @@ def _space(config: WandbSweep | None, stored: StoredSearch | None) -> SearchSpac
         return config.space
     assert stored is not None  # else `_existing` or `_new_id` has refused
     return stored.space
+
+
+def _says(stored: StoredSearch | None, fact: str) -> bool:
+    """Whether the sweep that is joined was made with an option."""
+    return stored is not None and bool(stored.facts.get(fact))
 
 
 def _run_cap(config: WandbSweep | None, stored: StoredSearch | None) -> int | None:

@@ -21,6 +21,7 @@ from darts_train.experiments.preparation import open_search_database, prepare_se
 from darts_train.experiments.retrain import retrain_and_test
 from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import SamplerName
+from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.search_table import table_path
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.study import Best, best_trial, failed_trials, front, front_lines, remember_total
@@ -104,9 +105,7 @@ def tune_smp(
     what cannot work and for a name that was used with other settings.
     """
     check_tracking(tracking)
-    if tune.hpconfig is None:
-        raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
-    space = read_hyperparameters(tune.hpconfig)
+    space = _space(tune)
     settings, hands = Settings(data, split, hyperparameters, training), hands_of(device.device, fleet)
     name = check_name(tune.tune_name or random_name(taken_names(artifacts.artifact_dir)), "--tune-name")
     search = prepare_search(
@@ -142,6 +141,12 @@ def tune_smp(
         beside=beside_cross_validation(artifacts.artifact_dir, best.cv_name if best else None, name),
         front=tuple(front(search, trials)),
     )
+
+
+def _space(tune: Tune) -> SearchSpace:
+    if tune.hpconfig is None:
+        raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
+    return read_hyperparameters(tune.hpconfig)
 
 
 def _sampler(tune: Tune) -> SamplerName:

@@ -155,6 +155,8 @@ def _nested(names: tuple[str, ...], spec: Any) -> tuple[tuple[str, ...], Mapping
 def _parameter(name: str, spec: Any) -> Parameter:
     if not isinstance(spec, dict):
         raise UserError(f"a table with value, values, or min and max was expected, not {spec!r:.40}.")
+    if TABLE in spec:
+        raise UserError("what has nested parameters has nothing else, and some of them.")
     distribution = spec.get("distribution", _implied(name, spec))
     if distribution not in DISTRIBUTIONS:
         close = nearest(str(distribution), DISTRIBUTIONS)

@@ -3,12 +3,29 @@
 from pathlib import Path
 
 import pytest
+from darts_train.training.augmentation_text import parse_steps
+from darts_train.training.losses_terms import parse_terms
 
 import darts_train.cli.main  # noqa: F401  (declares the commands)
 from darts_train.cli.config_file import read_options
 from darts_train.cli.registry import options_for
+from darts_train.experiments.densities import Beta, LogNormal, Normal
+from darts_train.experiments.hyperparameter_space import read_hyperparameters
+from darts_train.experiments.parameters import (
+    Choice,
+    Constant,
+    IntUniform,
+    LogUniform,
+    QUniform,
+    ReversedLogUniform,
+    Uniform,
+)
+from darts_train.experiments.sampling import point
+from darts_train.experiments.settings import Settings
 from darts_train.experiments.storage import database_url
 from darts_train.experiments.wandb_space import parse_wandb_sweep, read_wandb_sweep
+from darts_train.models.arguments import parse_options
+from darts_train.options.learning import Data, Hyperparameters, Split, Training
 from darts_train.options.searching import Sweep
 
 from .test_search_space import EXAMPLE, SWEEP_YAML
@@ -106,3 +123,30 @@ def test_both_configurations_give_a_sweep_the_same_options(tmp_path, shipped):
     assert database_url(sweep.sweep_db).database == "sweeps"
     assert (known["n_folds"], known["n_randoms"], known["batch_size"], known["max_epochs"]) == (3, 3, 6, 60)
     assert (known["early_stopping_patience"], known["num_workers"], known["augment"]) == (0, 16, True)
+
+
+def test_the_examples_of_whole_spaces_are_read(caplog):
+    space = read_hyperparameters(CONFIGS / "search-space.toml")
+    sweep = read_wandb_sweep(CONFIGS / "search-space.yaml")
+    assert (sweep.method, sweep.run_cap, sweep.early_terminate.min_iter) == ("tpe", 200, 3)
+    kinds = {type(one) for found in (space, sweep.space) for one in found.parameters.values()}
+    assert kinds == {
+        Constant,
+        Choice,
+        IntUniform,
+        Uniform,
+        LogUniform,
+        ReversedLogUniform,
+        QUniform,
+        LogNormal,
+        Beta,
+        Normal,
+    }
+    for found in (space, sweep.space):
+        for number in range(8):
+            settings = Settings(Data(train_data_dir="d"), Split(), Hyperparameters(), Training())
+            network = settings.replace(point(found, number)).hyperparameters
+            parse_options(network.model_options)
+            parse_terms(network.loss, network.loss_options)
+            parse_steps(network.augmentations or ())
+    assert not caplog.records

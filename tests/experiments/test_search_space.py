@@ -278,6 +278,8 @@ def test_hyperparameters_that_make_no_sense(table, part):
         ({"parameters": {"gamma": {"distribution": "q_uniform", "min": 0.1, "max": 0.2, "q": 0}}}, "greater than 0"),
         ({"parameters": {"learning_rate": {"distribution": "log_uniform", "min": 0, "max": 1e9}}}, "finite"),
         ({"parameters": {"x": {"parameters": {}}}}, "not a setting"),
+        ({"parameters": {"model_options": {"parameters": {}}}}, "and some of them"),
+        ({"parameters": {"model_options": {"parameters": {"a": {"value": 1}}, "when": {}}}}, "nothing else"),
         ({"parameters": {"gamma": {"value": 1}}, "method": "hyperband"}, "method"),
         ({"parameters": {"gamma": {"value": 1}}, "method": ["grid"]}, "method"),
         ({"parameters": {"gamma": {"value": 1}}, "metric": "loss"}, "metric"),

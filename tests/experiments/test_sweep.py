@@ -143,6 +143,23 @@ def test_a_grid_runs_until_it_is_done(sweep):
         sweep(device="cpu", n_trials="grid", sweep_id="none")
 
 
+def test_a_run_cap_holds_for_all_runners(sweep):
+    capped = SPACE + "run_cap: 2\n"
+    assert sweep(capped, device="cpu", n_trials=5).trials_run == 2
+    assert sweep(sweep_id="my-sweep", device="cpu", n_trials=5, sweep_config=None).trials_run == 0
+    assert sweep(SPACE + "run_cap: 3\n", sweep_id="my-sweep", device="cpu", n_trials=5).trials_run == 1
+
+
+def test_who_joins_takes_over_how_the_sweep_was_made(sweep):
+    options = {"scoring": {"scoring_metric": ("val/Recall", "val/loss:lower")}, "hp": {"learning_rate": 1e-3}}
+    made = sweep(multi_objective=True, enqueue_default=True, device="cpu", **options)
+    assert "--multi-objective" in made.join_command
+    joined = sweep(sweep_id="my-sweep", device="cpu", **options)
+    assert joined.trials == 2
+    assert joined.front
+    assert "the Pareto front" in joined.summary()
+
+
 def test_a_runner_with_other_settings_is_refused(sweep):
     sweep()
     with pytest.raises(UserError, match="gamma"):

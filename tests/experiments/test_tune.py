@@ -123,6 +123,18 @@ def test_every_combination_of_a_grid(tune):
     assert result.best_parameters["learning_rate"] == 1e-3
 
 
+def test_several_objectives_have_a_front_and_the_own_values_come_first(tune):
+    options = {"n_trials": 3, "multi_objective": True, "enqueue_default": True, "hp": {"learning_rate": 1e-3}}
+    result = tune(**options)
+    table = pd.read_parquet(result.table)
+    first = table[table["cv_name"] == "t-cv0"]
+    assert first[["learning_rate", "batch_size"]].drop_duplicates().values.tolist() == [[1e-3, 4]]
+    assert {one.cv_name for one in result.front} == set(table[table["pareto"]]["cv_name"])
+    assert result.best_cv in {one.cv_name for one in result.front}
+    assert f"the Pareto front has {len(result.front)} of them:" in result.summary()
+    assert tune(**options).front == result.front
+
+
 def test_a_lower_metric_is_minimised(tune):
     result = tune(n_trials=3, scoring={"scoring_metric": ("val/loss:lower",)})
     assert result.best_score == pd.read_parquet(result.table)["score"].min()
@@ -151,6 +163,9 @@ def test_nothing_is_best_where_nothing_worked(tune):
         ({"space": "hyperparameters:\n  total_folds: [4, 19]\n"}, "total_folds"),
         ({"space": "hyperparameters:\n  resize_to: [32, 33]\n", "n_trials": 1, "t": {"max_epochs": 1}}, None),
         ({"scoring": {"scoring_metric": ("val/IoUU",)}}, "IoUU"),
+        ({"scoring": {"scoring_metric": ("val/Recall",)}, "multi_objective": True}, "two or more metrics"),
+        ({"multi_objective": True, "sampler": "gp"}, "knows one score"),
+        ({"enqueue_default": True, "hp": {"batch_size": 3}}, "batch_size is 3, which is not in the space"),
         ({"repeats": {"n_folds": 4}}, "--n-folds"),
         ({"device": "cuda:77"}, "cuda"),
         ({"split": {"data_split_method": "region", "data_split_by": ("Atlantis",)}}, "Atlantis"),
