@@ -29,6 +29,7 @@ from darts_train.experiments.cross_validation import (
     Execute,
     cross_validate,
 )
+from darts_train.experiments.keeping import CheckpointKeeper
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.process_identity import own_identity
 from darts_train.experiments.run_store import RunStore
@@ -46,6 +47,7 @@ from darts_train.experiments.study import (
     trial_rows,
 )
 from darts_train.experiments.study_sql import count_trials, trials_in
+from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Device, Tracking
 
 HOPELESS = 3  # trials in a row in which every run failed, and not for its configuration: a disk is full, a device gone
@@ -75,6 +77,7 @@ class Runner:
     tracking: Tracking
     table: SearchTable
     execute: Execute | None = None
+    keeper: CheckpointKeeper | None = None
 
     def run(self, count: int | None, total: int | None = None, wait: bool = False) -> int:
         """Work on trials, one after the other; gives their number.
@@ -154,8 +157,15 @@ class Runner:
         finally:
             with suppress(UserError):  # a lease that is not let go ends by itself
                 self.leases.release(taken.lease)
+        self._tidy()
         self.table.write_if_due(self.trials)
         return result
+
+    def _tidy(self) -> None:
+        """Remove the checkpoints of trials that are not among those to be kept."""
+        if self.keeper is not None and self.keeper.count is not None:
+            with self.leases.door():
+                self.table.forget_checkpoints(self.keeper.tidy())
 
     def _tell(self, taken: Taken, result: CrossValidationResult) -> None:
         """Write a trial's end. Raises AbandonedError where it is not ours any more."""
@@ -191,11 +201,14 @@ def open_runner(
     tracking: Tracking,
     execute: Execute | None = None,
     lease_seconds: float = LEASE_SECONDS,
+    keep: Keeping | None = None,
 ) -> Runner:
-    """Make or join the study of a search. Raises UserError where it was made with other settings."""
+    """Make or join the study of a search. Raises UserError where it was made with other settings, unless forced."""
+    keep = keep or Keeping()
     leases = Leases(database, search.name, own_identity(), lease_seconds)
-    study, table = open_study(database, search, leases), SearchTable(search, database)
-    return Runner(search, database, study, leases, device, tracking, table, execute)
+    study, table = open_study(database, search, leases, keep.force), SearchTable(search, database)
+    keeper = CheckpointKeeper(search, database, keep.kept_trials(), keep.keep_checkpoints)
+    return Runner(search, database, study, leases, device, tracking, table, execute, keeper)
 
 
 def _state(result: CrossValidationResult) -> TrialState:

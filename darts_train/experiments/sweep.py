@@ -119,7 +119,7 @@ def optuna_sweep_smp(
         Device(device=sweep.device or "cpu"),
     )  # fmt: skip
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
-    runner = open_runner(search, database, Device(device=sweep.device), tracking, execute, lease_seconds)
+    runner = open_runner(search, database, Device(device=sweep.device), tracking, execute, lease_seconds, keeping)
     done = 0
     if sweep.device is not None:
         _log.info("sweep %s: another runner joins with --sweep-id %s", name, name)

@@ -110,7 +110,7 @@ def tune_smp(
         scoring.scoring_metric, scoring.multi_score_strategy, device,
     )  # fmt: skip
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
-    runner = open_runner(search, database, device, tracking, execute, lease_seconds)
+    runner = open_runner(search, database, device, tracking, execute, lease_seconds, keeping)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
     remember_total(database, runner.study, total)
