@@ -25,8 +25,9 @@ T = TypeVar("T")
 DATABASE_FILE = "sweep.db"
 BUSY_SECONDS = 30  # how long SQLite waits for a lock before it is an error, which is tried again
 CONNECT_SECONDS = 10
-OPENING_PATIENCE = 5.0  # a wrong address is told at once, a server that restarts has a moment
+OPENING_PATIENCE = 20.0  # a wrong address is told soon, a server that restarts has a moment
 WORKING_PATIENCE = 600.0  # hours of training hang on this; a restart of the server takes minutes
+TOLD_SECONDS = 2.0  # after which a database that is out of reach is told of
 LONGEST_PAUSE = 10.0
 REFUSALS = ("28P01", "28000", "3D000")  # PostgreSQL: password, authorisation, no such database
 REFUSED_WORDS = re.compile(
@@ -178,7 +179,7 @@ def retry(work: Callable[[], T], patience: float, url: URL, also: tuple[type[Exc
     Trouble is what the database says in passing: connections lost or refused, locks held. `also` adds kinds of it
     (two processes that make the same tables at once).
     """
-    started, pause = time.monotonic(), 0.05
+    started, pause, told = time.monotonic(), 0.05, False
     while True:
         try:
             return work()
@@ -189,7 +190,9 @@ def retry(work: Callable[[], T], patience: float, url: URL, also: tuple[type[Exc
                 raise
             if time.monotonic() - started > patience:
                 raise UserError(f"--sweep-db: {shown(url)} cannot be used: {_line(error)}") from None
-            _log.debug("database: %s; again in %.1f s", _line(error), pause)
+            if not told and time.monotonic() - started > TOLD_SECONDS:
+                _log.warning("%s is out of reach, tried for up to %.0f s: %s", shown(url), patience, _line(error))
+                told = True
             time.sleep(pause * random.SystemRandom().uniform(0.5, 1))
             pause = min(2 * pause, LONGEST_PAUSE, patience)
 

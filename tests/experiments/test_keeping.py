@@ -120,7 +120,7 @@ def test_other_settings_are_forced(tmp_path, local, caplog):
     assert stored_search(local, "t").facts["gamma"] == 0.5
     open_runner(other, local, DEVICE, TRACKING, execute)  # the study is of these settings now
     choices = make_search(tmp_path, "t", {"augment": [False, True]}, folds=1, seeds=(42, 21), metrics=METRIC, gamma=0.5)
-    with pytest.raises(UserError, match="list of choices for augment"):
+    with pytest.raises(UserError, match="choices of augment cannot change"):
         open_runner(choices, local, DEVICE, TRACKING, execute, keep=Keeping(force=True))
 
 
