@@ -11,7 +11,7 @@ PRUNED where a judge stopped it.
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import sleep
 from typing import Any
 
@@ -29,6 +29,7 @@ from darts_train.experiments.cross_validation import (
     Execute,
     cross_validate,
 )
+from darts_train.experiments.estimate import HoursTold
 from darts_train.experiments.keeping import CheckpointKeeper
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.process_identity import own_identity
@@ -78,6 +79,7 @@ class Runner:
     table: SearchTable
     execute: Execute | None = None
     keeper: CheckpointKeeper | None = None
+    hours: HoursTold = field(default_factory=HoursTold)
 
     def run(self, count: int | None, total: int | None = None, wait: bool = False) -> int:
         """Work on trials, one after the other; gives their number.
@@ -87,6 +89,7 @@ class Runner:
         ended. Raises UserError when the database is out of reach for long, or nothing works any more.
         """
         done = hopeless = 0
+        self.hours.expect((count, total, self.search.limit), len(self.search.seeds) * self.search.folds)
         while count is None or done < count:
             taken = self._take(total)
             if taken is None:
@@ -143,6 +146,7 @@ class Runner:
         def keep(row: RunRow) -> None:
             if not self.store.keep(taken.lease, row):
                 raise AbandonedError("it was taken over")
+            self.hours.look(row)
 
         try:
             with Keeper(self.leases, taken.lease) as keeper:

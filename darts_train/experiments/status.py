@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.files import require_directory
+from darts_train.experiments.estimate import hours
 from darts_train.experiments.lease import seconds_now
 from darts_train.experiments.process_identity import is_dead
 from darts_train.experiments.sampling import limit_of
@@ -157,11 +158,6 @@ def status_of(connection: Connection, name: str) -> SweepStatus:
         hours_used=used,
         hours_left=left,
     )
-
-
-def hours(value: float) -> str:
-    """`0.4 h`, `12 min`: hours for people."""
-    return f"{value * 60:.0f} min" if value < 1 else f"{value:.1f} h"
 
 
 def _files(artifact_dir: Path, name: str | None) -> list[Path]:

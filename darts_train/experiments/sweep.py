@@ -19,6 +19,7 @@ from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.runner import Runner, open_runner
@@ -121,10 +122,22 @@ def optuna_sweep_smp(
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, Device(device=sweep.device), tracking, execute, lease_seconds, keeping)
     done = 0
+    say_disk(search, None if sweep.n_trials == "grid" else sweep.n_trials, keeping)
     if sweep.device is not None:
         _log.info("sweep %s: another runner joins with --sweep-id %s", name, name)
         done = runner.run(None if sweep.n_trials == "grid" else sweep.n_trials)
-    groups = (data, split, hyperparameters, training, sweep, repeats, scoring, artifacts, tracking)
+    groups = (
+        data,
+        split,
+        hyperparameters,
+        training,
+        sweep,
+        repeats,
+        scoring,
+        artifacts,
+        tracking,
+        keeping or Keeping(),
+    )
     changed = {"sweep_id": name, "device": sweep.device or "auto", "sweep_db": _join_address(sweep.sweep_db)}
     return _result(runner, done, command_line(COMMAND, *groups, always=OTHER_DEFAULTS, **changed))
 

@@ -14,6 +14,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
@@ -113,6 +114,7 @@ def tune_smp(
     runner = open_runner(search, database, device, tracking, execute, lease_seconds, keeping)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
+    say_disk(search, total, keeping)
     remember_total(database, runner.study, total)
     runner.run(None, total, wait=True)
     trials = runner.trials()
