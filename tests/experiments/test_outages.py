@@ -1,5 +1,6 @@
 """A server that refuses, a server that stops, a network that is cut, many runners on one file."""
 
+import errno
 import multiprocessing
 import os
 import time
@@ -7,7 +8,9 @@ import time
 import pandas as pd
 import pytest
 
+from darts_train.base.disk_room import told_when_full
 from darts_train.base.errors import UserError
+from darts_train.base.files import atomic_path
 from darts_train.experiments import storage
 from darts_train.experiments.runner import open_runner
 from darts_train.experiments.search_table import table_path
@@ -66,6 +69,32 @@ def test_a_password_is_taken_and_told_nowhere(guarded, tmp_path, monkeypatch, ca
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if b"geheim" in path.read_bytes()]
+
+
+def test_a_full_disk_costs_one_run_and_leaves_the_old_checkpoint(tmp_path, local):
+    """The second checkpoint of one run finds no room: a row with one line, and the search goes on."""
+
+    def full(place, *args):
+        last = place.directory / "checkpoints" / "last.ckpt"
+        with told_when_full(place.directory):
+            for content in (b"first epoch", b"second epoch"):
+                with atomic_path(last) as temporary:
+                    temporary.write_bytes(content[:5])
+                    if content.startswith(b"second") and place.run_name.endswith("cv0-run-f1s42"):
+                        raise OSError(errno.ENOSPC, "No space left on device", str(temporary))
+                    temporary.write_bytes(content)
+        return execute(place, *args)
+
+    runner = open_runner(make_search(tmp_path, "full", metrics=METRIC), local, DEVICE, TRACKING, full)
+    runner.run(2)
+    first, second = runner.trials()
+    assert (first.state.name, second.state.name) == ("FAIL", "COMPLETE")
+    (row,) = [row for row in runner.rows(first) if row.status == "failed"]
+    assert "No space left on device. Make room" in row.error
+    assert "\n" not in row.error
+    assert sum(row.status == "finished" for row in runner.rows(first)) == 3
+    (old,) = tmp_path.glob("full/full-cv0/full-cv0-run-f1s42-*/checkpoints/*")
+    assert old.read_bytes() == b"first epoch"
 
 
 def work(address, directory, name, total, lease_seconds, epoch_seconds=0.02):
