@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from darts_train.artifacts.baselines import BaselineRecord, matching_baseline, read_baselines
+from darts_train.artifacts.kept import require_kept
 from darts_train.artifacts.run_record import RunRecord, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError, listing, nearest
@@ -145,6 +146,8 @@ def test_smp(
     directory = find_run_directory(artifacts.artifact_dir, test.run_name, test.run_id)
     require_writable(directory, "--artifact-dir")  # the result goes there
     record = read_record(directory)
+    if test.model_ckp is None:
+        require_kept(directory, "--run-name")
     checkpoint = require_file(test.model_ckp or directory / "checkpoints" / "best.ckpt", "--model-ckp")
     model = load_model_file(checkpoint)
     opened, spec = open_for_model(data, model)

@@ -4,16 +4,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darts_train.artifacts.names import check_name, cv_seeds
+from darts_train.artifacts.run_infos import RUN_INFOS_FILE
+from darts_train.artifacts.run_record import RECORD_FILE
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.experiments.checks import check_space, open_train_data
-from darts_train.experiments.cross_validation import fold_count
+from darts_train.experiments.cross_validation import CV_FILE, fold_count
 from darts_train.experiments.default_point import default_point
 from darts_train.experiments.sampling import SamplerName, check_sampler
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.storage import Database, database_file, database_url, open_database, sqlite_url
+from darts_train.experiments.storage import (
+    DATABASE_FILE,
+    Database,
+    database_file,
+    database_url,
+    open_database,
+    sqlite_url,
+)
 from darts_train.experiments.study import Search
 from darts_train.options.learning import Device
 from darts_train.options.searching import Repeats, Strategy
@@ -36,6 +45,7 @@ def prepare_search(
 ) -> Search:
     """Put a search together, and look at everything that can be wrong with it. Raises UserError; nothing is written."""
     require_writable(artifact_dir, "--artifact-dir")
+    require_no_other(artifact_dir, name)
     folds = fold_count(repeats, settings.split)
     seeds = tuple(cv_seeds(repeats.n_randoms))
     train_data = open_train_data(settings.data)
@@ -49,6 +59,19 @@ def prepare_search(
         name, artifact_dir, settings, space, sampler, folds, seeds, rule, train_data.data_hash,
         multi_objective, first, run_cap,
     )  # fmt: skip
+
+
+def require_no_other(artifact_dir: Path, name: str) -> None:
+    """Raise UserError where something lies under a search's name that is no search: a file, a run, other files."""
+    place = artifact_dir / name
+    if place.exists() and not place.is_dir():
+        raise UserError(f"{place} is a file; choose another name for the search.")
+    entries = {path.name for path in place.iterdir()} if place.is_dir() else set()
+    foreign = entries & {RECORD_FILE, CV_FILE, RUN_INFOS_FILE}
+    ours = any(entry.startswith((DATABASE_FILE, f"{name}.", f"{name}-", ".", "_")) for entry in entries)
+    if foreign or (entries and not ours):
+        what = "a run" if RECORD_FILE in foreign else "a cross-validation" if foreign else "no search"
+        raise UserError(f"{place} is {what}; choose another name for the search.")
 
 
 def open_search_database(sweep_db: str | None, artifact_dir: Path, name: str) -> Database:

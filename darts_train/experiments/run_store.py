@@ -7,7 +7,7 @@ for the table of the search. Rows of older studies, which are attributes, are re
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +45,14 @@ class RunStore:
 
         return self.database.call(work)
 
+    def forget_checkpoints(self, trial: int) -> None:
+        """Say of the runs of a trial that their checkpoints are gone."""
+        for row in self.rows(trial):
+            if row.checkpoint is not None:
+                text = json.dumps(replace(row, checkpoint=None).to_json())
+                this = (runs.c.study == self.study, runs.c.trial == trial, runs.c.fold == row.fold)
+                self._write(runs.update().where(*this, runs.c.seed == row.seed).values(content=text))
+
     def rows(self, trial: int) -> list[RunRow]:
         """The rows of one trial, by number, in no order of meaning."""
         return self._read(trial, trial).get(trial, [])
@@ -53,6 +61,13 @@ class RunStore:
         """Rows of trials `first` to `last`, both included, by number, a few hundred trials at a time."""
         for start in range(first, last + 1, PORTION):
             yield self._read(start, min(last, start + PORTION - 1))
+
+    def _write(self, statement: sa.Executable) -> None:
+        def work() -> None:
+            with self.database.engine.begin() as connection:
+                connection.execute(statement)
+
+        self.database.call(work)
 
     def _read(self, first: int, last: int) -> dict[int, list[RunRow]]:
         chosen = sa.select(runs.c.trial, runs.c.content).where(

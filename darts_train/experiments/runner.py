@@ -34,8 +34,10 @@ from darts_train.experiments.cross_validation import (
     Execute,
     cross_validate,
 )
+from darts_train.experiments.estimate import HoursTold
 from darts_train.experiments.failures import BugError
 from darts_train.experiments.fleet.progress import TrialEnd, Watch, unwatched
+from darts_train.experiments.keeping import CheckpointKeeper
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.pareto import objectives
 from darts_train.experiments.process_identity import own_identity
@@ -55,6 +57,7 @@ from darts_train.experiments.study import (
     trial_rows,
 )
 from darts_train.experiments.study_sql import count_trials, trials_in
+from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Device, Tracking
 
 HOPELESS = 3  # trials in a row in which the machine failed every run: a disk is full, a device gone
@@ -92,6 +95,9 @@ class Runner:
     max_retries: int = MAX_RETRIES
     retry_seconds: float = RETRY_SECONDS
     watch: Watch = field(default=unwatched)
+    keeping: Keeping = field(default_factory=Keeping)
+    keeper: CheckpointKeeper | None = None
+    hours: HoursTold = field(default_factory=HoursTold)
 
     def run(
         self,
@@ -110,6 +116,7 @@ class Runner:
         failed for a mistake in a program.
         """
         done = hopeless = 0
+        self.hours.expect((count, total, self.search.limit), len(self.search.seeds) * self.search.folds)
         while (count is None or done < count) and may_go_on():
             taken = self._take(total)
             if taken is None:
@@ -193,8 +200,15 @@ class Runner:
         finally:
             with suppress(UserError):  # a lease that is not let go ends by itself
                 self.leases.release(taken.lease)
+        self._tidy()
         self.table.write_if_due(self.trials)
         return result
+
+    def _tidy(self) -> None:
+        """Remove the checkpoints of trials that are not among those to be kept."""
+        if self.keeper is not None and self.keeper.count is not None:
+            with self.leases.door():
+                self.table.forget_checkpoints(self.keeper.tidy())
 
     def _validated(self, taken: Taken, keeper: Keeper) -> CrossValidationResult:
         """Cross-validate; runs that the machine failed are done again, when the others are done."""
@@ -202,6 +216,7 @@ class Runner:
         def keep(row: RunRow) -> None:
             if not self.store.keep(taken.lease, row):
                 raise AbandonedError("it was taken over")
+            self.hours.look(row)
             if row.status == "finished":
                 taken.rows[row.fold, row.seed] = row
                 taken.attempts.got_on()
@@ -261,11 +276,17 @@ def open_runner(
     lease_seconds: float = LEASE_SECONDS,
     max_retries: int = MAX_RETRIES,
     watch: Watch = unwatched,
+    keeping: Keeping | None = None,
 ) -> Runner:
-    """Make or join the study of a search. Raises UserError where it was made with other settings."""
+    """Make or join the study of a search. Raises UserError where it was made with other settings, unless forced."""
+    keep = keeping or Keeping()
     leases = Leases(database, search.name, own_identity(), lease_seconds)
-    study, table = open_study(database, search, leases), SearchTable(search, database)
-    return Runner(search, database, study, leases, device, tracking, table, execute, max_retries, watch=watch)
+    study, table = open_study(database, search, leases, keep.force), SearchTable(search, database)
+    keeper = CheckpointKeeper(search, database, keep.kept_trials(), keep.keep_checkpoints)
+    return Runner(
+        search, database, study, leases, device, tracking, table, execute, max_retries,
+        watch=watch, keeping=keep, keeper=keeper,
+    )  # fmt: skip
 
 
 def told_values(search: Search, result: CrossValidationResult) -> list[float]:

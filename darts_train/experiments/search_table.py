@@ -6,7 +6,7 @@ Made from the database, not from the directories, for runners may be on machines
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,11 @@ class SearchTable:
             write_table(path, finished_table(self.search, self._table, best))
         self._due = time.monotonic() + REST * (time.monotonic() - started)
         return path
+
+    def forget_checkpoints(self, numbers: Collection[int]) -> None:
+        """Say of trials, by number, that their checkpoints are gone."""
+        if numbers and len(self._table):
+            self._table.loc[self._table[NUMBER].isin(list(numbers)), "checkpoint"] = None
 
     def _read(self, trials: Sequence[FrozenTrial]) -> None:
         new = {trial.number: trial for trial in trials if trial.state.is_finished() and trial.number not in self._known}

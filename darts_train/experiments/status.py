@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.files import require_directory
+from darts_train.experiments.estimate import hours
 from darts_train.experiments.lease import seconds_now
 from darts_train.experiments.process_identity import is_dead
 from darts_train.experiments.sampling import limit_of
@@ -137,7 +138,7 @@ def status_of(connection: Connection, name: str) -> SweepStatus:
     running = sum(number in held for (number,) in ask(connection, _in_state(name, "RUNNING")))
     content = study_attributes(connection, name)
     total = _total(content)
-    best = _best(connection, name)
+    best = best_trials(connection, name, 1)
     ended = sum(counts.get(state, 0) for state in ENDED)
     used_by_ended, used = _hours(connection, name)
     left = None
@@ -152,16 +153,11 @@ def status_of(connection: Connection, name: str) -> SweepStatus:
         pruned=counts.get("PRUNED", 0),
         complete=counts.get("COMPLETE", 0),
         total=total,
-        best_score=best[0] if best else None,
-        best_trial=best[1] if best else None,
+        best_score=best[0][0] if best else None,
+        best_trial=best[0][1] if best else None,
         hours_used=used,
         hours_left=left,
     )
-
-
-def hours(value: float) -> str:
-    """`0.4 h`, `12 min`: hours for people."""
-    return f"{value * 60:.0f} min" if value < 1 else f"{value:.1f} h"
 
 
 def _files(artifact_dir: Path, name: str | None) -> list[Path]:
@@ -197,11 +193,14 @@ def _total(content: Mapping[str, str]) -> int | None:
     return min((limit for limit in limits if limit), default=None)
 
 
-def _best(connection: Connection, name: str) -> tuple[float, int] | None:
-    """Score and number of the best trial that is complete and stable, the earliest of equals."""
+def best_trials(connection: Connection, name: str, count: int) -> list[tuple[float, int]]:
+    """Scores and numbers of the best trials that are complete and stable, best first, the earlier of equals first.
+
+    None at all for a study of several objectives.
+    """
     asked = ask(connection, directions(name))
     if len(asked) != 1:
-        return None
+        return []
     spoilt = sa.select(trial_marks.c.trial_id).where(
         trial_marks.c.trial_id == trials.c.trial_id, trial_marks.c.key == UNSTABLE, trial_marks.c.value_json == "true"
     )
@@ -213,8 +212,8 @@ def _best(connection: Connection, name: str) -> tuple[float, int] | None:
         ~spoilt.exists(),
     )
     order = value.desc() if asked[0][0] == "MAXIMIZE" else value.asc()
-    found = ask(connection, chosen.order_by(order, trials.c.number).limit(1))
-    return (float(found[0][0]), int(found[0][1])) if found else None
+    found = ask(connection, chosen.order_by(order, trials.c.number).limit(count))
+    return [(float(score), int(number)) for score, number in found]
 
 
 def _hours(connection: Connection, name: str) -> tuple[float, float]:

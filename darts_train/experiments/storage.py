@@ -7,6 +7,7 @@ Every call goes through `Database.call`, which tries again with growing pauses, 
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,15 @@ T = TypeVar("T")
 DATABASE_FILE = "sweep.db"
 BUSY_SECONDS = 30  # how long SQLite waits for a lock before it is an error, which is tried again
 CONNECT_SECONDS = 10
-OPENING_PATIENCE = 5.0  # a wrong address is told at once, a server that restarts has a moment
+OPENING_PATIENCE = 20.0  # a wrong address is told soon, a server that restarts has a moment
 WORKING_PATIENCE = 600.0  # hours of training hang on this; a restart of the server takes minutes
+TOLD_SECONDS = 2.0  # after which a database that is out of reach is told of
 LONGEST_PAUSE = 10.0
+REFUSALS = ("28P01", "28000", "3D000")  # PostgreSQL: password, authorisation, no such database
+REFUSED_WORDS = re.compile(
+    r"password authentication failed|no password supplied|no pg_hba.conf entry|[Pp]eer authentication failed"
+    r'|(role|database) ".*" does not exist'
+)
 SECRETS = ("password", "passwd", "pwd", "sslpassword", "passfile", "sslkey")
 DRIVERS = {"postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2"}
 _log = logger("experiments")
@@ -172,16 +179,20 @@ def retry(work: Callable[[], T], patience: float, url: URL, also: tuple[type[Exc
     Trouble is what the database says in passing: connections lost or refused, locks held. `also` adds kinds of it
     (two processes that make the same tables at once).
     """
-    started, pause = time.monotonic(), 0.05
+    started, pause, told = time.monotonic(), 0.05, False
     while True:
         try:
             return work()
         except (sa.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if _refused(error):
+                raise UserError(f"--sweep-db: {shown(url)} refuses: {_line(error)}") from None
             if not _passing(error, also):
                 raise
             if time.monotonic() - started > patience:
                 raise UserError(f"--sweep-db: {shown(url)} cannot be used: {_line(error)}") from None
-            _log.debug("database: %s; again in %.1f s", _line(error), pause)
+            if not told and time.monotonic() - started > TOLD_SECONDS:
+                _log.warning("%s is out of reach, tried for up to %.0f s: %s", shown(url), patience, _line(error))
+                told = True
             time.sleep(pause * random.SystemRandom().uniform(0.5, 1))
             pause = min(2 * pause, LONGEST_PAUSE, patience)
 
@@ -191,6 +202,15 @@ def _passing(error: BaseException, also: tuple[type[Exception], ...]) -> bool:
     if isinstance(cause, sa.exc.DBAPIError) and cause.connection_invalidated:
         return True
     return isinstance(cause, (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, *also))
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether a server says that this user, password or database will not do, which no waiting changes."""
+    cause = error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+    said = cause.orig if isinstance(cause, sa.exc.DBAPIError) else None
+    state = getattr(said, "sqlstate", None) or getattr(said, "pgcode", None)
+    # While connecting, psycopg2 knows no state, only the words.
+    return state in REFUSALS if state else said is not None and bool(REFUSED_WORDS.search(str(said)))
 
 
 def _prepare_sqlite(url: URL) -> None:

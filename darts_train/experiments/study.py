@@ -7,17 +7,23 @@ nothing but the address, and a runner with other settings is refused.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from darts_train.artifacts import names, tree
 from darts_train.artifacts.run_infos import RunRow
 from darts_train.base.errors import UserError
+from darts_train.base.log import logger
 from darts_train.experiments.cross_validation import Plan
 from darts_train.experiments.field_values import field_value
 from darts_train.experiments.lease import Leases
@@ -29,6 +35,7 @@ from darts_train.experiments.settings import SPACE, Settings, plain, require_sam
 from darts_train.experiments.storage import Database
 from darts_train.experiments.stored_values import distribution, from_stored, values_of
 from darts_train.experiments.study_sql import trials_in
+from darts_train.experiments.versions import deciding_versions, warn_of_versions
 
 FACTS = "darts"  # attribute of a study
 N_TRIALS = "darts n_trials"  # attribute of a study: how many a tune was asked for
@@ -38,6 +45,7 @@ WITHOUT_HISTORY = ("random", "grid")  # samplers that look at no other trial
 UNSTABLE = "unstable"  # attribute of a trial
 SCORE = "score"  # attribute of a trial of several objectives: the combined score
 PRUNED = "pruned"  # attribute of a trial: why it was stopped
+_log = logger("experiments")
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ class StoredSearch:
     metrics: tuple[str, ...]
     facts: Mapping[str, Any]
     run_cap: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)  # none of a study that was made before they were kept
 
 
 def study_names(database: Database) -> list[str]:
@@ -141,19 +150,22 @@ def stored_search(database: Database, name: str) -> StoredSearch | None:
         facts = content["facts"]
         return StoredSearch(
             SearchSpace.from_json(content["space"]), facts["sampler"], tuple(facts["scoring_metric"]), facts,
-            content.get("run_cap"),
+            content.get("run_cap"), content.get("versions", {}),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"the study {name!r} cannot be read: {error!r}.") from None
 
 
-def open_study(database: Database, search: Search, leases: Leases) -> optuna.Study:
-    """Make the study of a search, or join it. Raises UserError, saying what differs, where it has other facts."""
+def open_study(database: Database, search: Search, leases: Leases, force: bool = False) -> optuna.Study:
+    """Make the study of a search, or join it.
+
+    Raises UserError, saying what differs, where it has other facts. With `force` it gets these, and trials of the
+    others that wait for a runner end as failed: their runs cannot go on. Other versions of packages are a warning.
+    """
     sampler = make_sampler(search.sampler, search.space, search.first)
     with leases.door():
         stored = stored_search(database, search.name)
-        if stored is not None:
-            require_same(stored.facts, search.facts(), f"the search {search.name}")
+        differ = stored is not None and _differs(stored, search, force)
         study = database.call(
             lambda: optuna.create_study(
                 study_name=search.name,
@@ -164,11 +176,53 @@ def open_study(database: Database, search: Search, leases: Leases) -> optuna.Stu
                 load_if_exists=True,
             )
         )
-        if stored is None:
+        if stored is None or differ:
+            if differ:
+                _end_waiting(database, search, leases)
             content = {"format_version": FORMAT_VERSION, "facts": search.facts(), "space": search.space.to_json()}
             content |= {"run_cap": search.run_cap} if search.run_cap else {}
+            content["versions"] = deciding_versions()
             database.call(lambda: study.set_user_attr(FACTS, json.loads(json.dumps(content))))
+    if stored is not None:
+        warn_of_versions(search.name, stored.versions)
     return study
+
+
+def _differs(stored: StoredSearch, search: Search, force: bool) -> bool:
+    """Whether a study has other facts than the search. Raises UserError for that, unless it is forced."""
+    try:
+        require_same(stored.facts, search.facts(), f"the search {search.name}")
+    except UserError as error:
+        if not force:
+            raise UserError(f"{error} Or go on with it all the same: --force.") from None
+        require_compatible(stored.space, search)
+        _log.warning("--force: %s", str(error).removesuffix("; choose another name."))
+        return True
+    return False
+
+
+def require_compatible(space: SearchSpace, search: Search) -> None:
+    """Raise UserError where one study cannot hold both spaces: Optuna keeps the choices of a parameter for good."""
+    for name, parameter in search.space.parameters.items():
+        before, now = (distribution(one) if one else None for one in (space.parameters.get(name), parameter))
+        if before is None or now is None:
+            continue
+        try:
+            check_distribution_compatibility(before, now)
+        except ValueError:
+            raise UserError(
+                f"--force: the choices of {name} cannot change in one search; choose another name."
+            ) from None
+
+
+def _end_waiting(database: Database, search: Search, leases: Leases) -> None:
+    for number, trial_id in trials_in(database, search.name, "RUNNING"):
+        lease = leases.claim(number)
+        if lease is None:
+            raise UserError(f"--force: trial {number} of {search.name} is in work; end its runner before that.")
+        database.call(lambda trial_id=trial_id: database.storage.set_trial_state_values(trial_id, TrialState.FAIL))  # type: ignore[misc]
+        leases.release(lease)
+        _log.warning("--force: trial %d, begun with the settings before, ends as failed", number)
 
 
 def remember_total(database: Database, study: optuna.Study, total: int | None) -> None:

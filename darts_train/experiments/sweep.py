@@ -19,6 +19,7 @@ from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
@@ -134,12 +135,14 @@ def optuna_sweep_smp(
         enqueue_default=sweep.enqueue_default or _says(stored, "first_trial"), run_cap=_run_cap(config, stored),
     )  # fmt: skip
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
-    runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds)
+    runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
     done = 0
+    say_disk(search, None if sweep.n_trials == "grid" else sweep.n_trials, keeping)
     if sweep.device is not None:
         _log.info("sweep %s: another runner joins with --sweep-id %s", name, name)
         done = hands.run(runner, None if sweep.n_trials == "grid" else sweep.n_trials)
-    groups = (data, split, hyperparameters, training, sweep, repeats, scoring, artifacts, tracking)
+    kept = keeping or Keeping()
+    groups = (data, split, hyperparameters, training, sweep, repeats, scoring, artifacts, tracking, kept)
     changed = {"sweep_id": name, "device": sweep.device or "auto", "sweep_db": _join_address(sweep.sweep_db)}
     return _result(runner, done, command_line(COMMAND, *groups, always=OTHER_DEFAULTS, **changed))
 

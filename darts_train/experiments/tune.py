@@ -14,6 +14,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.cross_validation import Execute
+from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
@@ -114,9 +115,10 @@ def tune_smp(
         multi_objective=tune.multi_objective, enqueue_default=tune.enqueue_default,
     )  # fmt: skip
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
-    runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds)
+    runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
+    say_disk(search, total, keeping)
     remember_total(database, runner.study, total)
     hands.run(runner, None, total, wait=True)
     trials = runner.trials()

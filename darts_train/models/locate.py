@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from darts_train.artifacts.kept import require_kept
 from darts_train.artifacts.run_infos import RUN_INFOS_FILE, read_run_infos
 from darts_train.artifacts.tree import run_directory
 from darts_train.base.errors import UserError, listing
@@ -16,7 +17,8 @@ def locate_model(place: Path, option: str = "--model") -> Path:
 
     A file is itself. A run directory means its `checkpoints/best.ckpt`; a cross-validation directory means the best
     checkpoint of the finished, stable run with the greatest val/JaccardIndex (the first of equal ones); any other
-    directory means the one model file in it. Raises UserError where there is none, or more than one.
+    directory means the one model file in it. Raises UserError where there is none, more than one,
+    or one that a search did not keep.
     """
     if not place.exists():
         raise UserError(f"{option}: {place} does not exist.")
@@ -24,6 +26,7 @@ def locate_model(place: Path, option: str = "--model") -> Path:
         return place
     if (place / BEST_CHECKPOINT).is_file():
         return place / BEST_CHECKPOINT
+    require_kept(place, option)
     if (place / RUN_INFOS_FILE).is_file():
         return _best_of_cross_validation(place, option)
     files = sorted(path for path in place.iterdir() if path.suffix in MODEL_SUFFIXES and not path.name.startswith("."))
@@ -47,5 +50,6 @@ def _best_of_cross_validation(directory: Path, option: str) -> Path:
         checkpoint = run_directory(directory, row["run_name"], row["run_id"]) / BEST_CHECKPOINT
         if checkpoint.is_file():
             return checkpoint
+        require_kept(checkpoint.parents[1], option)
         raise UserError(f"{option}: {checkpoint} of the best run is gone; name the model file of another run.")
     raise UserError(f"{option}: none of the {len(infos)} runs in {directory} is finished and stable.")

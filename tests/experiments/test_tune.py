@@ -173,7 +173,8 @@ def test_nothing_is_best_where_nothing_worked(tune):
         ({"sweep_db": "postgresql://u:geheim@127.0.0.1:1/x"}, "--sweep-db"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_written(tune, tmp_path, options, part):
+def test_what_cannot_work_is_refused_before_anything_is_written(tune, tmp_path, monkeypatch, options, part):
+    monkeypatch.setattr("darts_train.experiments.storage.OPENING_PATIENCE", 0.2)
     if part is None:
         assert tune(**options).trials == 1  # one of the points works, and the other is only told of
         return

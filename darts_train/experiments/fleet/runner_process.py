@@ -58,8 +58,9 @@ def _work(post: Post, line: Line) -> None:
 
     try:
         runner = open_runner(
-            fields["search"], database, Device(device=post.device), fields["tracking"], lanes, post.lease_seconds
-        )
+            fields["search"], database, Device(device=post.device), fields["tracking"], lanes, post.lease_seconds,
+            keeping=fields["keeping"],
+        )  # fmt: skip
         replace(runner, **fields, watch=line.say).run(None, post.total, post.wait, may_go_on)
     finally:
         lanes.close()
