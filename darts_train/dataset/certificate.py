@@ -192,8 +192,15 @@ class Certifier:
         filled = GROUP_COLUMN in self.metadata and self.metadata[GROUP_COLUMN].notna().any()
         if group_by is None and not filled:
             return None
-        _, groups = groups_of(self.metadata, group_by)
-        return len(set(groups[a]) & set(groups[b]))
+        if group_by not in self._known_groups:
+            self._known_groups[group_by] = pd.factorize(groups_of(self.metadata, group_by)[1])[0]
+        groups = self._known_groups[group_by]
+        return len(np.intersect1d(groups[a], groups[b]))
+
+    @cached_property
+    def _known_groups(self) -> dict[str | None, np.ndarray]:
+        """Numbers of groups, by the column that was asked for."""
+        return {}
 
     @cached_property
     def _scenes(self) -> np.ndarray:

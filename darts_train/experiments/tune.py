@@ -13,6 +13,7 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
+from darts_train.experiments.certificates import write_certificate
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
@@ -111,6 +112,7 @@ def tune_smp(
     )  # fmt: skip
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, device, tracking, execute, lease_seconds)
+    write_certificate(search)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
     runner.run(None, total, wait=True)
