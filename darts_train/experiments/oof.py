@@ -5,6 +5,7 @@ the same pass counts for the best thresholds and for the audit of labels. At no 
 one patch, is in memory.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,7 @@ class OofMaker:
         data = TrainData.open(settings.data.train_data_dir, settings.data.bands)
         size, classes = data.config.patch_size, len(data.config.classes)
         out = OutOfFold.create(directory, (len(data), classes - 1, size, size))
+        _log.info("out-of-fold predictions: at most %.1f GB per seed, and once more", math.prod(out.shape) * 2 / 1e9)
         return cls(directory, settings, device, data, out)
 
     def add(self, row: RunRow) -> None:
