@@ -123,7 +123,7 @@ def tune_smp(
         _log.warning("tune %s: no configuration is complete and stable, so none is the best", name)
     retrain = test = None
     if best and tune.retrain_and_test:
-        retrain, test = retrain_and_test(name, artifacts.artifact_dir, settings.replace(best.parameters), device, tracking)
+        retrain, test = retrain_and_test(name, search.artifact_dir, settings.replace(best.parameters), device, tracking)
     return TuneResult(
         name=name,
         directory=search.directory,
