@@ -70,7 +70,7 @@ class Shared:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not known is `unknown`, groups of a set without them are null."""
-        plain = asdict(self)
+        plain = asdict(self) | {"metres": None if self.metres is None else round(self.metres, 2)}
         return {name: UNKNOWN if value is None and name != "groups" else value for name, value in plain.items()}
 
 
@@ -119,8 +119,8 @@ class Certificate:
         ground = max(shared.ground for shared in found)
         said += [f"the ground of {ground} patches"] if ground else []
         apart = UNKNOWN if None in metres else _distance(min(metre or 0.0 for metre in metres))
-        free = "leak-free" if self.leak_free else "at most"
-        return f"leakage over {len(self.folds)} folds: {free}, {', '.join(said)} shared; nearest patches {apart} apart"
+        free = "leak-free: " if self.leak_free else "at most "
+        return f"leakage over {len(self.folds)} folds: {free}{', '.join(said)} shared; nearest patches {apart} apart"
 
     def require(self, strict: bool = False) -> None:
         """Raise UserError, naming the first fold, where pixels or ground are shared; with `strict` anything at all."""
@@ -192,8 +192,15 @@ class Certifier:
         filled = GROUP_COLUMN in self.metadata and self.metadata[GROUP_COLUMN].notna().any()
         if group_by is None and not filled:
             return None
-        _, groups = groups_of(self.metadata, group_by)
-        return len(set(groups[a]) & set(groups[b]))
+        if group_by not in self._known_groups:
+            self._known_groups[group_by] = pd.factorize(groups_of(self.metadata, group_by)[1])[0]
+        groups = self._known_groups[group_by]
+        return len(np.intersect1d(groups[a], groups[b]))
+
+    @cached_property
+    def _known_groups(self) -> dict[str | None, np.ndarray]:
+        """Numbers of groups, by the column that was asked for."""
+        return {}
 
     @cached_property
     def _scenes(self) -> np.ndarray:

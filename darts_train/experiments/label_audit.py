@@ -7,7 +7,6 @@ patch hard; the sheet is for people to look at.
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from darts_train.raster.encoding import decode
 
 AUDIT_FILE, SHEET_FILE = "label_audit.parquet", "label_audit.png"
 WORST = 12  # patches on the sheet
+MUCH = 0.1  # share of disputed labels of a patch from which it is counted
 SURE = 1e-4  # probability below which a loss does not grow: float16 knows little below
 VISIBLE = ("red", "green", "blue")
 _log = logger("experiments")
@@ -103,8 +103,3 @@ def _channels(names: Sequence[str]) -> tuple[list[int], bool]:
     if set(VISIBLE) <= set(names):
         return [names.index(name) for name in VISIBLE], True
     return list(range(3 if len(names) >= 3 else 1)), False
-
-
-def audit_paths(directory: Path) -> list[Path]:
-    """The files of an audit that are there."""
-    return [path for path in (directory / AUDIT_FILE, directory / SHEET_FILE) if path.exists()]

@@ -133,6 +133,8 @@ def _checked_space(nested: Nested, split: Split) -> SearchSpace:
             f"--data-split-method {split.data_split_method}: the outer folds are the test parts; leave it out (--where "
             "takes patches out altogether)."
         )
+    if split.fold_method is None:
+        raise UserError("--fold-method none: the searches would choose by patches they were trained on; name a method.")
     if nested.hpconfig is None:
         raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
     space = read_hyperparameters(nested.hpconfig)

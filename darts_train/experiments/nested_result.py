@@ -122,13 +122,18 @@ class NestedResult:
             doubt = f", {LEVEL:.0%} interval over the outer folds {low:.4f} to {high:.4f}"
         lines = [
             f"honest estimate {self.score:.4f}{doubt}",
-            f"the searches themselves say {self.inner_score:.4f}: too good by "
-            f"{self.optimism(self.inner_score, self.score):+.4f}",
+            f"the searches themselves say {self.inner_score:.4f}: {self._too_good(self.inner_score)}",
         ]
         if self.random_score is not None:
-            claimed = self.optimism(self.random_score, self.score)
-            lines.append(f"a random split would have claimed {self.random_score:.4f}: too good by {claimed:+.4f}")
+            claimed = self._too_good(self.random_score)
+            lines.append(f"a random split would have claimed {self.random_score:.4f}: {claimed}")
         return lines
+
+    def _too_good(self, claimed: float) -> str:
+        gap = self.optimism(claimed, self.score)
+        if gap >= 0:
+            return f"too good by {gap:.4f}"
+        return f"worse by {-gap:.4f}; networks within the searches learn from less data"
 
     def _head(self) -> str:
         random = f" {'random':>8}" if self.random_score is not None else ""

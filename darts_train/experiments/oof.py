@@ -5,6 +5,7 @@ the same pass counts for the best thresholds and for the audit of labels. At no 
 one patch, is in memory.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from darts_train.base.progress import track
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
 from darts_train.experiments.evaluate_run import open_for_model
-from darts_train.experiments.label_audit import AUDIT_FILE, SHEET_FILE, audit_patch, audit_table, write_audit
+from darts_train.experiments.label_audit import AUDIT_FILE, MUCH, SHEET_FILE, audit_patch, audit_table, write_audit
 from darts_train.experiments.settings import Settings
 from darts_train.metrics.curves import best_thresholds
 from darts_train.metrics.histogram import BINS, binary_histogram
@@ -44,7 +45,7 @@ class OofResult:
         directory: of the cross-validation.
         patches: how many were predicted.
         thresholds: of each foreground class, as `metrics.curves.best_thresholds` gives them, pooled over all patches.
-        disputed: patches with a pixel that every network contradicts.
+        disputed: patches with more than a tenth of their labelled pixels contradicted by every network.
     """
 
     directory: Path
@@ -61,7 +62,8 @@ class OofResult:
                 f"best threshold of {name}: {best['threshold']:.3f} (IoU {best['JaccardIndex']:.4f}; at 0.5 "
                 f"{half['JaccardIndex']:.4f})"
             )
-        return "\n".join([*lines, f"labels disputed in {self.disputed} patches: {AUDIT_FILE}, {SHEET_FILE}"])
+        lines.append(f"over {MUCH:.0%} of the labels disputed in {self.disputed} patches: {AUDIT_FILE}, {SHEET_FILE}")
+        return "\n".join(lines)
 
 
 def require_folds(split: Split) -> None:
@@ -87,6 +89,7 @@ class OofMaker:
         data = TrainData.open(settings.data.train_data_dir, settings.data.bands)
         size, classes = data.config.patch_size, len(data.config.classes)
         out = OutOfFold.create(directory, (len(data), classes - 1, size, size))
+        _log.info("out-of-fold predictions: at most %.1f GB per seed, and once more", math.prod(out.shape) * 2 / 1e9)
         return cls(directory, settings, device, data, out)
 
     def add(self, row: RunRow) -> None:
@@ -126,7 +129,7 @@ class OofMaker:
         table = audit_table(found, self.data.metadata, self.out.folds)
         write_audit(table, self.out, self.data)
         thresholds = {name: best_thresholds(histograms[k]) for k, name in enumerate(classes[1:])}
-        disputed = int((table["disputed_pixels"] > 0).sum())
+        disputed = int((table["disputed_pixels"] > MUCH * table["labelled"]).sum())
         numbers = {"patches": len(rows), "seeds": list(seeds), "thresholds": thresholds, "disputed": disputed}
         self.out.finish(numbers | {"data_hash": self.data.data_hash})
 

@@ -17,6 +17,7 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
+from darts_train.experiments.certificates import write_certificate
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.estimate import say_disk
@@ -136,6 +137,7 @@ def optuna_sweep_smp(
     )  # fmt: skip
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
+    write_certificate(search)
     done = 0
     say_disk(search, None if sweep.n_trials == "grid" else sweep.n_trials, keeping)
     if sweep.device is not None:

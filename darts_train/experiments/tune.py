@@ -13,6 +13,7 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
+from darts_train.experiments.certificates import write_certificate
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.fleet.hands import hands_of
@@ -20,7 +21,7 @@ from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.retrain import retrain_and_test
-from darts_train.experiments.runner import open_runner
+from darts_train.experiments.runner import Runner, open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.search_table import table_path
@@ -116,21 +117,27 @@ def tune_smp(
     )  # fmt: skip
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
+    write_certificate(search)
     total = None if tune.n_trials == "grid" else tune.n_trials
     _log.info("tune %s: %s configurations", name, min(filter(None, (total, search.limit)), default="all"))
     say_disk(search, total, keeping)
     remember_total(database, runner.study, total)
     hands.run(runner, None, total, wait=True)
-    trials = runner.trials()
+    return _result(runner, tune.retrain_and_test)
+
+
+def _result(runner: Runner, retrained: bool) -> TuneResult:
+    """What all trials came to; with the best one trained again and tested where that is wanted."""
+    search, trials = runner.search, runner.trials()
     best = best_trial(search, trials)
     if best is None:
-        _log.warning("tune %s: no configuration is complete and stable, so none is the best", name)
+        _log.warning("tune %s: no configuration is complete and stable, so none is the best", search.name)
     retrain = test = None
-    if best and tune.retrain_and_test:
-        best_settings = settings.replace(best.parameters)
-        retrain, test = retrain_and_test(name, artifacts.artifact_dir, best_settings, hands.first, tracking)
+    if best and retrained:
+        settings = search.settings.replace(best.parameters)
+        retrain, test = retrain_and_test(search.name, search.artifact_dir, settings, runner.device, runner.tracking)
     return TuneResult(
-        name=name,
+        name=search.name,
         directory=search.directory,
         trials=len(trials),
         trials_failed=failed_trials(trials),
@@ -140,7 +147,7 @@ def tune_smp(
         table=table_path(search),
         retrain=retrain,
         test=test,
-        beside=beside_cross_validation(artifacts.artifact_dir, best.cv_name if best else None, name),
+        beside=beside_cross_validation(search.artifact_dir, best.cv_name if best else None, search.name),
         front=tuple(front(search, trials)),
     )
 

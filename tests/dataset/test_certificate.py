@@ -136,7 +136,7 @@ def test_a_fold_by_scenes_is_free_of_leaks_and_its_file_says_so(tmp_path):
     found = certificate(frame(SCENES, boxes, ["p", "p", "q", "q", None, None]), split)
     assert found.leak_free
     found.require(strict=True)
-    assert "leak-free, 0 pixels, 0 scenes, 0 groups shared; nearest patches 5" in found.summary()
+    assert "leak-free: 0 pixels, 0 scenes, 0 groups shared; nearest patches 5" in found.summary()
     found.write(tmp_path, "hash")
     content = json.loads((tmp_path / "leakage.json").read_text())
     assert (content["leak_free"], content["data_hash"], len(content["folds"])) == (True, "hash", 3)

@@ -95,7 +95,7 @@ def test_thresholds_are_pooled_and_the_mislabelled_patch_is_the_worst(root, made
     pixels = TrainData.open(root).read_many(range(12))[1]
     wrong, right = pixels[3], np.delete(pixels, 3, axis=0)
     assert best["JaccardIndex"] == pytest.approx((right == 1).sum() / ((right == 1).sum() + wrong.size))
-    assert "labels disputed in 1 patches" in result.summary()
+    assert "10% of the labels disputed in 1 patches" in result.summary()
 
 
 def test_a_killed_one_goes_on_with_the_next_run(root, tmp_path, made):
