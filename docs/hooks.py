@@ -1,4 +1,10 @@
-"""Hook of mkdocs: the reference of every command, written from the options as the program declares them."""
+"""Hook of mkdocs: the reference of every command, written from the options as the program declares them.
+
+Called as a program it draws the figures of the guides that show arithmetic: `python docs/hooks.py`.
+"""
+
+from functools import partial
+from pathlib import Path
 
 from darts_train.cli import main as _main  # noqa: F401  (declares the commands)
 from darts_train.cli.app import app
@@ -6,6 +12,8 @@ from darts_train.cli.expand import default_text
 from darts_train.cli.help import PANELS
 from darts_train.cli.registry import COMMANDS
 
+STRATEGIES = Path(__file__).parent / "images" / "strategies.svg"
+RUNS = ((0.7, 0.8), (0.3, 0.95), (0.9, 0.1))  # IoU and recall: even, lopsided, and lopsided the other way
 PAGE, MARK = "reference/commands.md", "<!-- commands -->"
 
 
@@ -42,3 +50,22 @@ def _command(name: str, text: str) -> str:
 
 def _first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0]
+
+
+def strategies() -> bytes:
+    """What the four strategies of scoring make of two metrics, as SVG."""
+    from darts_train.figures.strategies import strategy_panels
+    from darts_train.metrics.combine import combine
+    from darts_train.reporting.markdown import standalone
+
+    names = ("arithmetic", "geometric", "harmonic", "min")
+    panels = [(name, partial(_combined, combine, name)) for name in names]
+    return standalone(strategy_panels(panels, "val/JaccardIndex", "val/Recall", RUNS))
+
+
+def _combined(combine, name, x, y):
+    return combine((x, y), name)
+
+
+if __name__ == "__main__":
+    STRATEGIES.write_bytes(strategies())

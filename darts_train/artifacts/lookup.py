@@ -1,8 +1,10 @@
 """What a name means: a run, a cross-validation or a search, anywhere below the artifact directory."""
 
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from darts_train.artifacts.listing import DEEPEST, Kind
 from darts_train.artifacts.run_infos import RUN_INFOS_FILE
@@ -14,14 +16,18 @@ from darts_train.base.files import require_directory
 CV_FILE = "cv.json"
 SEARCH_FILE = "sweep.db"
 _TOPS = (RUNS, CROSS_VALIDATIONS)  # what lies here was asked for by name
-WORDS: dict[Kind, str] = {"run": "run", "cv": "cross-validation", "tune": "search"}
+NESTED_FILE = "nested.json"
+FoundKind = Kind | Literal["nested"]
+WORDS: dict[FoundKind, str] = {
+    "run": "run", "cv": "cross-validation", "tune": "search", "nested": "nested cross-validation",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Found:
     """Something that was trained: its kind, its name (a run's without its id), its directory."""
 
-    kind: Kind
+    kind: FoundKind
     name: str
     directory: Path
 
@@ -60,10 +66,10 @@ def recognise(directory: Path) -> Found | None:
         return Found("run", parsed[0] if parsed else directory.name, directory)
     if (directory / CV_FILE).is_file() or (directory / RUN_INFOS_FILE).is_file():
         return Found("cv", directory.name, directory)
-    table = directory / f"{directory.name}.parquet"
-    if table.is_file() or (directory / SEARCH_FILE).is_file() or _has_trials(directory):
-        return Found("tune", directory.name, directory)
-    return None
+    if (directory / NESTED_FILE).is_file():
+        return Found("nested", directory.name, directory)
+    name = _search_name(directory)
+    return Found("tune", name, directory) if name else None
 
 
 def walk(directory: Path, depth: int = 0) -> Iterator[Found]:
@@ -80,8 +86,13 @@ def walk(directory: Path, depth: int = 0) -> Iterator[Found]:
             yield from walk(child, depth + 1)
 
 
-def _has_trials(directory: Path) -> bool:
-    return next(directory.glob(f"{directory.name}-cv*/{CV_FILE}"), None) is not None
+def _search_name(directory: Path) -> str | None:
+    """The name of the search in a directory, that of an outer fold (`x/outer0`) is `x-outer0`; None without one."""
+    for name in (directory.name, f"{directory.parent.name}-{directory.name}"):
+        trial = next(directory.glob(f"{glob.escape(name)}-cv*/{CV_FILE}"), None)
+        if trial is not None or (directory / f"{name}.parquet").is_file():
+            return name
+    return directory.name if (directory / SEARCH_FILE).is_file() else None
 
 
 def _hint(name: str, known: list[Found]) -> str:

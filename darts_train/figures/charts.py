@@ -23,6 +23,7 @@ from darts_train.figures.svg import (
     nice_ticks,
     series_colour,
     short_number,
+    tick_labels,
 )
 
 DASHES = ("none", "7 4", "2 3", "9 3 2 3", "12 5", "4 2")
@@ -63,7 +64,8 @@ def line_chart(series: Sequence[Series], title: str, x_label: str, y_label: str)
     across = Scale(x_ticks[0], x_ticks[-1], LEFT, WIDTH - RIGHT)
     up = Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
     parts = [draw_rule(LEFT, up(t), WIDTH - RIGHT, up(t)) for t in y_ticks]
-    parts += [draw_text(LEFT - 8, up(t) + 4, short_number(t), "end", MUTED) for t in y_ticks]
+    texts = zip(y_ticks, tick_labels(y_ticks), strict=True)
+    parts += [draw_text(LEFT - 8, up(t) + 4, text, "end", MUTED) for t, text in texts]
     parts += x_axis(x_ticks, across, HEIGHT, x_label)
     parts.append(upright(y_label))
     for index, one in enumerate(series):
@@ -120,7 +122,8 @@ def x_axis(ticks: Sequence[float], across: Scale, height: float, label: str, gri
     """Ticks with their numbers and a label below a plot; `grid` draws the ticks through it."""
     base = height - BOTTOM
     parts = [draw_rule(across(t), TOP if grid else base, across(t), base + 5) for t in ticks]
-    parts += [draw_text(across(t), base + 19, short_number(t), "middle", MUTED) for t in ticks]
+    texts = zip(ticks, tick_labels(ticks), strict=True)
+    parts += [draw_text(across(t), base + 19, text, "middle", MUTED) for t, text in texts]
     return [*parts, draw_text((across.start + across.end) / 2, height - 6, label, "middle", MUTED)]
 
 

@@ -16,7 +16,7 @@ from darts_train.figures.svg import (
     draw_text,
     nice_ticks,
     series_colour,
-    short_number,
+    tick_labels,
 )
 
 Mark = Literal["dot", "cross", "best"]
@@ -62,7 +62,7 @@ def slice_chart(points: Sequence[Point], axis: Axis, title: str, y_label: str) -
     across = Scale(*_ends([p.x for p in placed]), LEFT, WIDTH - RIGHT)
     ticks = [t for t in nice_ticks(across.low, across.high) if across.low <= t <= across.high]
     parts += [draw_rule(across(t), HEIGHT - BOTTOM, across(t), HEIGHT - BOTTOM + 5) for t in ticks]
-    labels = [f"{10**t:.2g}" if axis.log else short_number(t) for t in ticks]
+    labels = [f"{10**t:.2g}" for t in ticks] if axis.log else tick_labels(ticks)
     parts += [
         draw_text(across(t), HEIGHT - BOTTOM + 19, label, "middle", MUTED)
         for t, label in zip(ticks, labels, strict=True)
@@ -74,7 +74,8 @@ def _upward(scores: Sequence[float], label: str) -> tuple[Scale, list[str]]:
     ticks = nice_ticks(min(scores), max(scores))
     up = Scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     parts = [draw_rule(LEFT, up(t), WIDTH - RIGHT, up(t)) for t in ticks]
-    parts += [draw_text(LEFT - 8, up(t) + 4, short_number(t), "end", MUTED) for t in ticks]
+    texts = zip(ticks, tick_labels(ticks), strict=True)
+    parts += [draw_text(LEFT - 8, up(t) + 4, text, "end", MUTED) for t, text in texts]
     return up, [*parts, upright(label)]
 
 

@@ -4,7 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from darts_train.figures.svg import INK, LETTER, MUTED, Scale, document, draw_text, nice_ticks, short_number
+from darts_train.figures.svg import (
+    INK,
+    LETTER,
+    MUTED,
+    Scale,
+    document,
+    draw_text,
+    nice_ticks,
+    short_number,
+    tick_labels,
+)
 
 WIDE, HEIGHT, TOP, BOTTOM = 1040.0, 360.0, 62.0, 24.0
 RIGHT = 64.0
@@ -119,7 +129,7 @@ def _ticks(axis: Axis, scale: Scale) -> list[tuple[float, str]]:
         return [(float(i), _cut(level)) for i, level in enumerate(axis.levels)]
     if not axis.log:
         ticks = [t for t in nice_ticks(scale.low, scale.high) if scale.low <= t <= scale.high]
-        return [(t, short_number(t)) for t in ticks]
+        return list(zip(ticks, tick_labels(ticks), strict=True))
     whole = [float(p) for p in range(math.ceil(scale.low), math.floor(scale.high) + 1)]
     if len(whole) >= 2:
         return [(p, f"1e{p:.0f}" if abs(p) > 2 else short_number(10.0**p)) for p in whole]

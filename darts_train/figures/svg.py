@@ -77,3 +77,13 @@ def series_colour(index: int) -> str:
 def short_number(value: float) -> str:
     """Four digits."""
     return f"{value:.4g}"
+
+
+def tick_labels(ticks: Sequence[float]) -> list[str]:
+    """Ticks in four digits, or as many more as tell them apart."""
+    labels: list[str] = []
+    for digits in (4, 5, 6, 7, 8):
+        labels = [f"{tick:.{digits}g}" for tick in ticks]
+        if len(set(labels)) == len(labels):
+            break
+    return labels

@@ -47,13 +47,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of equal size side by side, with a legend of (name, colour as CSS has it); `wide`: fewer in a row."""
+    """Pictures of equal size side by side, with a legend of (name, colour as CSS has it).
+
+    `wide`: fewer in a row; `large`: two at most.
+    """
 
     kind: ClassVar[str] = "pictures"
     pictures: Sequence[Picture]
     legend: Sequence[tuple[str, str]] = ()
     caption: str = ""
     wide: bool = False
+    large: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares of the scores' variance: what the model explains of unseen ones, and what it loses without a parameter.
+    """Shares of the scores' variance: what the model explains of unseen ones, and what is due to each parameter.
 
-    `lost` is by parameter, greatest first, in units of the variance of the scores, at least 0.
+    `shares` is by parameter, greatest first, at least 0; what is due to several together counts for each of them.
     """
 
     explained: float
-    lost: dict[str, float]
+    shares: dict[str, float]
     configurations: int
 
 
@@ -37,8 +37,8 @@ def importance(columns: Sequence[Column], scores: Sequence[float]) -> Importance
     """Permutation importance (Breiman 2001) of a random forest, measured on configurations that it has not seen.
 
     A forest is fitted on four fifths and predicts the last one, in turns; then the values of one parameter are shuffled
-    in what it predicts, and the squared error grows by what the forest owed to that parameter. None for fewer than 12
-    configurations, for equal scores, and where no parameter varies.
+    in what it predicts. The squared error grows by twice the variance that is due to that parameter (Gregorutti, Michel
+    and Saint-Pierre 2017). None for fewer than 12 configurations, for equal scores, and where no parameter varies.
     """
     varied = [column for column in columns if len(set(column.values)) > 1]
     y = np.asarray(scores, np.float64)
@@ -49,11 +49,11 @@ def importance(columns: Sequence[Column], scores: Sequence[float]) -> Importance
     y = y[chosen]
     blocks = [_block(column)[chosen] for column in varied]
     ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
-    explained, lost = _over_parts(np.hstack(blocks), y, ends, rng)
+    error, grown = _over_parts(np.hstack(blocks), y, ends, rng)
     variance = float(y.var())
-    shares = {column.name: max(loss / variance, 0.0) for column, loss in zip(varied, lost, strict=True)}
+    shares = {column.name: max(growth / (2 * variance), 0.0) for column, growth in zip(varied, grown, strict=True)}
     ordered = dict(sorted(shares.items(), key=lambda item: -item[1]))
-    return Importance(1 - explained / variance, ordered, len(y))
+    return Importance(1 - error / variance, ordered, len(y))
 
 
 def _over_parts(

@@ -1,29 +1,41 @@
-"""The leakage certificate of a cross-validation as a table, where there is one."""
+"""The leakage certificate (`leakage.json`) as a table, where there is one."""
 
 from typing import Any
 
-from darts_train.reporting.content import Section, Table
-from darts_train.reporting.words import setting
+from darts_train.reporting.content import Block, Section, Table, Text
 
-FOLDS = "folds"
+HEADS = {
+    "part": "part", "beside": "apart from", "patches": "patches", "pixels": "shared pixels",
+    "overlapping": "patches with them", "ground": "patches on shared ground", "scenes": "shared scenes",
+    "groups": "shared groups", "metres": "nearest, m",
+}  # fmt: skip
 
 
 def leakage_section(certificate: dict[str, Any]) -> Section | None:
-    """One row per fold with whatever numbers the certificate has; None without one."""
-    folds = certificate.get(FOLDS)
-    rows = [fold for fold in folds if isinstance(fold, dict)] if isinstance(folds, list) else []
+    """One row for each pair of parts of each fold; None without a certificate, or with one of another form."""
+    folds = certificate.get("folds")
+    rows = [
+        [_fold(fold), *(_cell(shared.get(name)) for name in HEADS)]
+        for fold in (folds if isinstance(folds, list) else [])
+        if isinstance(fold, dict) and isinstance(fold.get("shared"), list)
+        for shared in fold["shared"]
+        if isinstance(shared, dict)
+    ]
     if not rows:
         return None
-    columns = [name for name in dict.fromkeys(key for row in rows for key in row) if _plain(rows, name)]
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    heads = [name.replace("_", " ") for name in columns]
-    caption = "What validation and training patches share, and how far they are apart."
-    return Section("Leakage", [Table(heads, cells, frozenset(range(len(columns))), caption=caption)])
+    free = certificate.get("leak_free") is True
+    text = "Leak-free: nothing is shared." if free else "Not leak-free: something is shared, or it is not known."
+    blocks: list[Block] = [Text(text), Table(("fold", *HEADS.values()), rows, frozenset(range(3, 10)))]
+    return Section("Leakage", blocks)
 
 
-def _plain(rows: list[dict[str, Any]], name: str) -> bool:
-    return not any(isinstance(row.get(name), dict | list) for row in rows)
+def _fold(fold: dict[str, Any]) -> str:
+    outer, inner = fold.get("outer"), fold.get("fold")
+    said = [*([] if outer is None else [f"outer {outer}"]), *([] if inner is None else [f"{inner}"])]
+    return ", ".join(said)
 
 
 def _cell(value: Any) -> str:
-    return "unknown" if value is None else setting(value)
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -86,7 +86,11 @@ def _page(found: Found, artifact_dir: Path) -> Page:
         from darts_train.reporting.evidence import read_cross_validation
 
         return cv_page(read_cross_validation(found.directory), baselines, footer)
+    if found.kind == "nested":
+        from darts_train.reporting.nested_report import nested_page
+
+        return nested_page(found.directory, footer)
     from darts_train.reporting.search_evidence import read_search
     from darts_train.reporting.search_report import search_page
 
-    return search_page(read_search(found.directory), baselines, footer)
+    return search_page(read_search(found.directory, found.name), baselines, footer)

@@ -44,7 +44,7 @@ def _region_table(regions: dict[str, dict[str, object]]) -> Table:
     ]  # fmt: skip
     columns = ("region", "patches", "positive pixels", "IoU", "F1", "precision", "recall", "accuracy")
     more = f" {len(known) - REGIONS} easier regions are left out." if len(known) > REGIONS else ""
-    caption = f"Regions of the test part, which no run has seen, the hardest first.{more}"
+    caption = f"Regions of the test part, the hardest first.{more}"
     return Table(columns, rows, frozenset(range(1, 8)), caption=caption)
 
 
@@ -53,8 +53,9 @@ def pictures_section(runs: Sequence[RunEvidence], title: str = "Sample pictures"
     for run in runs:
         samples = _samples(run.directory / "figures")
         if samples:
-            caption = f"Patches that did not train {run.record.run_name}, as its figures show them."
-            return Section(title, [Pictures([_picture(path) for path in samples], caption=caption, wide=True)])
+            part = "the test part" if samples[0].parent.name == "test-samples" else "the validation"
+            caption = f"Patches of {part} of {run.record.run_name}, as its figures show them."
+            return Section(title, [Pictures([_picture(path) for path in samples], caption=caption, large=True)])
     return None
 
 
@@ -77,8 +78,9 @@ def _step(path: Path) -> str:
 
 
 def _picture(path: Path) -> Picture:
-    title = path.stem.replace("_", " ")
-    return Picture(title, path.read_bytes(), f"prediction beside the labels, {title}")
+    _, *numbers = path.stem.split("_")
+    title = f"Patch {numbers[-1]}" + (f", step {numbers[0]}" if len(numbers) == 2 else "")
+    return Picture(title, path.read_bytes(), f"prediction beside the labels: {title}")
 
 
 def environment_section(run: RunEvidence, title: str = "Data and environment") -> Section:

@@ -56,7 +56,9 @@ def _lead(run: RunEvidence) -> str:
 def _headlines(run: RunEvidence, baselines: list[BaselineRecord]) -> list[Headline]:
     record = run.record
     iou = record.best_metrics.get(IOU)
-    found = [Headline("IoU", figure(iou), "validation patches, best checkpoint")]
+    folded = (record.settings.get("split") or {}).get("fold_method", "kfold") is not None
+    patches = "validation patches" if folded else "patches that trained, too"
+    found = [Headline("IoU", figure(iou), f"{patches}, best checkpoint")]
     tested = (run.test.get("metrics") or {}).get("test/JaccardIndex")
     if tested is not None:
         found.insert(0, Headline("Test IoU", figure(float(tested)), f"{run.test.get('patches', '')} test patches"))
@@ -64,10 +66,14 @@ def _headlines(run: RunEvidence, baselines: list[BaselineRecord]) -> list[Headli
     if baseline:
         found.append(Headline("Pixel baseline", figure(baseline.iou("val")), f"{baseline.pixel_model}, same patches"))
     recall, precision = (record.best_metrics.get(f"val/{name}") for name in ("Recall", "Precision"))
-    found.append(Headline("Precision, recall", f"{figure(precision)}, {figure(recall)}", "validation patches"))
+    found.append(Headline("Precision, recall", f"{_short(precision)}, {_short(recall)}", patches))
     epochs = run.curves["epoch"].max() if "epoch" in run.curves and len(run.curves) else math.nan
     said = f"{int(epochs) + 1} epochs" if math.isfinite(epochs) else ""
     return [*found, Headline("Time", duration(record.duration), said)]
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:.2f}"
 
 
 def _result(run: RunEvidence) -> Section:

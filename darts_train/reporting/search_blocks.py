@@ -95,7 +95,7 @@ def importance_section(search: SearchEvidence, parameters: list[Parameter]) -> S
     trials = [trial for trial in search.trials if trial.state == "finished"]
     columns = [Column(p.axis.name, [_place(p, t) for t in trials], len(p.axis.levels)) for p in parameters]
     found = importance(columns, [trial.score for trial in trials])
-    order = list(found.lost) if found else [p.axis.name for p in parameters]
+    order = list(found.shares) if found else [p.axis.name for p in parameters]
     blocks: list[Block] = []
     if found is None:
         blocks.append(Text(f"{len(trials)} scored configurations are too few to tell what mattered."))
@@ -107,7 +107,7 @@ def importance_section(search: SearchEvidence, parameters: list[Parameter]) -> S
             )
         )
     else:
-        bars = bar_chart(list(found.lost.items())[:12], "Importance", "share of the scores' variance lost without it")
+        bars = bar_chart(list(found.shares.items())[:12], "Importance", "share of the scores' variance due to it")
         blocks += [Charts([bars]), Text(_caveat(found.explained, found.configurations))]
     by_name = {p.axis.name: p for p in parameters if p.varied}
     slices = [_slice(search, by_name[name]) for name in order if name in by_name][:SLICES]
@@ -119,7 +119,7 @@ def _caveat(explained: float, configurations: int) -> str:
         f"Permutation importance of a random forest over {configurations} scored configurations, measured on those "
         f"it has not seen; it explains {explained:.0%} of their variance. It holds for the values that were tried: a "
         "range that was too narrow looks unimportant, a sampler that learns tries good values more often, and "
-        "parameters that only matter together share their importance."
+        "what parameters do together counts for each of them."
     )
 
 

@@ -11,7 +11,15 @@ import pandas as pd
 
 from darts_train.artifacts.names import cv_name
 from darts_train.artifacts.tree import RUNS
-from darts_train.reporting.evidence import CvEvidence, RunEvidence, read_cross_validation, read_json, read_or, read_runs
+from darts_train.reporting.evidence import (
+    LEAKAGE_FILE,
+    CvEvidence,
+    RunEvidence,
+    read_cross_validation,
+    read_json,
+    read_or,
+    read_runs,
+)
 from darts_train.reporting.scores import Rule, run_scores
 
 State = Literal["finished", "unstable", "pruned", "failed", "unfinished"]
@@ -58,6 +66,7 @@ class SearchEvidence:
         best: the best stable trial; None where there is none.
         best_cv: its directory, where it lies on this disk.
         retrained: runs of the best configuration on all training data, tested.
+        leakage: leakage.json; empty without it.
     """
 
     name: str
@@ -70,15 +79,19 @@ class SearchEvidence:
     best: Trial | None
     best_cv: CvEvidence | None
     retrained: list[RunEvidence]
+    leakage: dict[str, Any]
 
     def state_count(self, state: State) -> int:
         """How many trials are in a state."""
         return sum(trial.state == state for trial in self.trials)
 
 
-def read_search(directory: Path) -> SearchEvidence:
-    """A search's table and directories; trials that another machine ran are in the table alone."""
-    name = directory.name
+def read_search(directory: Path, name: str | None = None) -> SearchEvidence:
+    """A search's table and directories; trials that another machine ran are in the table alone.
+
+    `name`: of the search, where it is not that of the directory.
+    """
+    name = name or directory.name
     table = read_or(directory / f"{name}.parquet", pd.read_parquet, pd.DataFrame({"cv_name": []}))
     local = _directories(directory, name)
     settings = _settings(list(local.values()))
@@ -92,8 +105,11 @@ def read_search(directory: Path) -> SearchEvidence:
     best = best_of(trials, rule)
     place = directory / cv_name(name, best.number) if best else None
     best_cv = read_cross_validation(place) if place is not None and place.is_dir() else None
+    leakage = read_json(directory / LEAKAGE_FILE) or (best_cv.leakage if best_cv else {})
     retrained = read_runs(directory / RUNS)
-    return SearchEvidence(name, directory, trials, parameters, rule, settings, planned, best, best_cv, retrained)
+    return SearchEvidence(
+        name, directory, trials, parameters, rule, settings, planned, best, best_cv, retrained, leakage
+    )
 
 
 def best_of(trials: list[Trial], rule: Rule) -> Trial | None:
@@ -185,6 +201,6 @@ def _value(value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     return value.item() if hasattr(value, "item") else value

@@ -51,7 +51,7 @@ def search_page(search: SearchEvidence, baselines: list[BaselineRecord], footer:
         held_out_section(best) if best else None,
         curves_section(best.runs, "Learning curves of the best configuration") if best else None,
         pictures_section(runs),
-        leakage_section(best.leakage) if best else None,
+        leakage_section(search.leakage),
         environment_section(runs[0]) if runs else None,
         _again(search),
     ]

@@ -19,9 +19,9 @@ def test_what_decides_the_score_comes_first():
     scores = [0.7 + 0.2 * (level == 1) - 0.02 * (rate + 2.5) ** 2 for rate, level in zip(*(c.values for c in found[:2]),
                                                                                         strict=True)]  # fmt: skip
     result = importance(found, scores)
-    assert next(iter(result.lost)) == "encoder"
-    assert set(result.lost) == {"encoder", "rate", "noise"}
-    assert result.lost["noise"] < 0.05 < result.lost["encoder"]
+    assert next(iter(result.shares)) == "encoder"
+    assert set(result.shares) == {"encoder", "rate", "noise"}
+    assert result.shares["noise"] < 0.03 < result.shares["encoder"] < 1.1
     assert 0.7 < result.explained <= 1
     assert result.configurations == 60
 

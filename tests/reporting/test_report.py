@@ -1,13 +1,16 @@
 """Reports of what training left on the disk: whole, half-finished, damaged."""
 
 import functools
+import json
 import re
 import shlex
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from darts_train.artifacts.run_infos import write_table
 from darts_train.base.errors import UserError
 from darts_train.cli.main import main
 from darts_train.cli.registry import COMMANDS
@@ -60,8 +63,6 @@ def test_a_search_tells_all_there_is(artifacts):
 
 
 def test_the_best_is_the_highest_finished_score(artifacts):
-    import pandas as pd
-
     table = pd.read_parquet(artifacts / "encoders" / "encoders.parquet")
     best = table.loc[table["score"].idxmax()]
     text, _ = pages_of(artifacts, "encoders")
@@ -156,8 +157,43 @@ def test_a_search_without_any_trial_is_a_page(tmp_path):
 def test_leakage_is_shown_where_it_was_measured(tmp_path):
     place = tmp_path / "_cross_validations" / "safe"
     trained.write_cv(place, trained.rows_of("safe", 0.7, np.random.default_rng(0)))
-    (place / "leakage.json").write_text('{"folds": [{"fold": 0, "shared_pixels": 0, "least_metres": null}]}')
-    assert "| 0 | 0 | unknown |" in section(made(tmp_path, "safe", tmp_path)[0], "Leakage")
+    shared = {"part": "val", "beside": "train", "patches": 6, "pixels": 0, "scenes": 0, "groups": None,
+              "metres": "unknown"}  # fmt: skip
+    content = {"leak_free": True, "folds": [{"outer": None, "fold": 0, "shared": [shared]}]}
+    (place / "leakage.json").write_text(json.dumps(content))
+    leakage = section(made(tmp_path, "safe", tmp_path)[0], "Leakage")
+    assert "| 0 | val | train | 6 | 0 | – | – | 0 | – | unknown |" in leakage
+    assert "Leak-free" in leakage
+    (place / "leakage.json").write_text('{"folds": [3, {"shared": 1}]}')
+    assert "## Leakage" not in made(tmp_path, "safe", tmp_path)[0]
+
+
+def test_a_nested_cross_validation_sets_the_honest_score_beside_the_others(tmp_path):
+    (tmp_path / "honest").mkdir()
+    (tmp_path / "honest" / "nested.json").write_text('{"settings": {"outer_folds": 3, "scoring_metric": ["val/loss"]}}')
+    rows = [{"outer": f, "inner_score": 0.8, "outer_score": 0.7 + f / 100, "random_score": 0.9 if f else None,
+             "best_cv": f"honest-outer{f}-cv1", "checkpoint": "c", "gamma": 0.9} for f in range(3)]  # fmt: skip
+    write_table(tmp_path / "honest" / "honest.parquet", pd.DataFrame(rows))
+    trained.write_cv(tmp_path / "honest" / "outer0" / "honest-outer0-cv1", [])
+    text, html = made(tmp_path, "honest", tmp_path)
+    assert "**Honest score: 0.7100**" in text
+    assert "**The searches say: 0.8000** (too good by 0.0900)" in text
+    assert "| 1 | 0.8000 | 0.7100 | 0.9000 | 0.0900 | honest-outer1-cv1 | 0.9 |" in text
+    assert "<svg" in html
+    assert made(tmp_path, "honest-outer0", tmp_path)[0].startswith("# Search honest-outer0")
+
+
+def test_a_pareto_front_and_parameters_that_are_not_always_there_are_shown(tmp_path):
+    table = pd.concat([trained.table_of(trained.rows_of(f"p-cv{n}", 0.7, np.random.default_rng(n))).assign(
+        cv_name=f"p-cv{n}", pareto=n == 1, rate=[None, 1e-3][n], on=pd.array([None, True][n : n + 1] * 6, "boolean"))
+        for n in (0, 1)])  # fmt: skip
+    front = ["cv_name", "pareto", "rate", "on"]
+    (tmp_path / "p").mkdir()
+    write_table(tmp_path / "p" / "p.parquet", table[[*front, *(c for c in table if c not in front)]])
+    text, _ = made(tmp_path, "p", tmp_path)
+    assert "Pareto front |" in text
+    assert re.search(r"\| \**1\** \| \**0.001\** \| \**on\** \|.*yes", text)
+    assert "none, on" in section(text, "Best configuration")
 
 
 def test_markdown_and_its_pictures_belong_together(artifacts, tmp_path):
