@@ -31,6 +31,8 @@ from darts_train.experiments.cross_validation import (
 )
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.process_identity import own_identity
+from darts_train.experiments.pruning.done import what_is_done
+from darts_train.experiments.pruning.judge import Judges
 from darts_train.experiments.search_table import write_search_table
 from darts_train.experiments.storage import Database
 from darts_train.experiments.study import PRUNED, RUN, UNSTABLE, Search, all_trials, open_study, suggest_all, trial_rows
@@ -62,6 +64,7 @@ class Runner:
     device: Device
     tracking: Tracking
     execute: Execute | None = None
+    judges: Judges | None = None  # where hopeless trials are stopped
 
     def run(self, count: int | None, total: int | None = None, wait: bool = False) -> int:
         """Work on trials, one after the other; gives their number.
@@ -100,11 +103,17 @@ class Runner:
                 if trial.state == TrialState.RUNNING and (lease := self.leases.claim(trial.number)):
                     _log.info("trial %d: taken over from a runner that is gone", trial.number)
                     return self._taken(trial, lease)
-            if limits and len(trials) >= min(limits):
+            if (limits and len(trials) >= min(limits)) or self._is_done(trials):
                 return None
             new = self.database.call(self.study.ask)
             lease = self.leases.claim(new.number)
             return None if lease is None else self._taken(self.trials()[new.number], lease)
+
+    def _is_done(self, trials: list[FrozenTrial]) -> bool:
+        reason = what_is_done(trials, self.search.rule) if self.search.stop_when_done else None
+        if reason:
+            _log.info("%s is done: %s", self.search.name, reason)
+        return reason is not None
 
     def _taken(self, trial: FrozenTrial, lease: Lease) -> Taken:
         live = self.database.call(lambda: Trial(self.study, trial._trial_id))
@@ -122,9 +131,11 @@ class Runner:
 
         try:
             with Keeper(self.leases, taken.lease) as keeper:
+                plan = self.search.plan(number, taken.values)
+                judge = self.judges.of(taken.trial, plan) if self.judges else None
                 result = cross_validate(
-                    self.search.plan(number, taken.values), self.device, self.tracking, execute=self.execute,
-                    known=taken.rows, on_row=keep, go_on=lambda: not keeper.lost,
+                    plan, self.device, self.tracking, execute=self.execute,
+                    known=taken.rows, on_row=keep, go_on=lambda: not keeper.lost, judge=judge,
                 )  # fmt: skip
             self._tell(taken, result)
         except (AbandonedError, BusyError, UpdateFinishedTrialError) as error:
@@ -173,7 +184,9 @@ def open_runner(
 ) -> Runner:
     """Make or join the study of a search. Raises UserError where it was made with other settings."""
     leases = Leases(database, search.name, own_identity(), lease_seconds)
-    return Runner(search, database, open_study(database, search, leases), leases, device, tracking, execute)
+    study = open_study(database, search, leases)
+    judges = Judges(database, study, search.rule, search.pruning) if search.pruning else None
+    return Runner(search, database, study, leases, device, tracking, execute, judges)
 
 
 def _state(result: CrossValidationResult) -> TrialState:

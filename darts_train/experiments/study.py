@@ -20,6 +20,7 @@ from darts_train.artifacts.run_infos import RunRow
 from darts_train.base.errors import UserError
 from darts_train.experiments.cross_validation import Plan
 from darts_train.experiments.lease import Leases
+from darts_train.experiments.pruning.rule import PruningRule
 from darts_train.experiments.sampling import SamplerName, distribution, limit_of, make_sampler, values_of
 from darts_train.experiments.scoring import ScoringRule
 from darts_train.experiments.search_space import SearchSpace
@@ -46,6 +47,8 @@ class Search:
     seeds: tuple[int, ...]
     rule: ScoringRule
     data_hash: str
+    pruning: PruningRule | None = None  # when trials are stopped before their end; None: never
+    stop_when_done: bool = False  # no new trial where what it may gain is within the error of the best
 
     @property
     def directory(self) -> Path:
@@ -79,7 +82,8 @@ class Search:
         plan = self.plan(0, {}).facts()
         kept = {name: value for name, value in plan.items() if name not in self.space.parameters}
         space = {f"{SPACE}{name}": parameter for name, parameter in self.space.to_json()}
-        facts: dict[str, Any] = json.loads(json.dumps(kept | space | {"sampler": self.sampler}))
+        pruning = {"pruning": self.pruning.to_json()} if self.pruning else {}  # older searches knew of none
+        facts: dict[str, Any] = json.loads(json.dumps(kept | space | {"sampler": self.sampler} | pruning))
         return facts
 
 
@@ -177,6 +181,11 @@ def trial_rows(trial: FrozenTrial) -> list[RunRow]:
 def failed_trials(trials: list[FrozenTrial]) -> int:
     """How many trials ended without a score."""
     return sum(trial.state == TrialState.FAIL for trial in trials)
+
+
+def pruned_trials(trials: list[FrozenTrial]) -> int:
+    """How many trials were stopped before their end."""
+    return sum(trial.state == TrialState.PRUNED for trial in trials)
 
 
 @dataclass(frozen=True)

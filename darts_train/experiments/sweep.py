@@ -27,12 +27,20 @@ from darts_train.experiments.preparation import (
     prepare_search,
     taken_names,
 )
+from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.runner import Runner, open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.storage import database_url, open_database, shown
-from darts_train.experiments.study import StoredSearch, best_trial, failed_trials, stored_search, study_names
+from darts_train.experiments.study import (
+    StoredSearch,
+    best_trial,
+    failed_trials,
+    pruned_trials,
+    stored_search,
+    study_names,
+)
 from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
@@ -66,6 +74,7 @@ class SweepResult:
     best_cv: str | None
     join_command: str
     beside: Beside | None = None
+    trials_pruned: int = 0
 
     @property
     def failed(self) -> bool:
@@ -75,7 +84,8 @@ class SweepResult:
     def summary(self) -> str:
         """A few plain lines."""
         failed = f", {self.trials_failed} failed" if self.trials_failed else ""
-        lines = [f"sweep {self.sweep_id}: {self.trials} trials{failed}, {self.trials_run} by this runner"]
+        pruned = f", {self.trials_pruned} pruned" if self.trials_pruned else ""
+        lines = [f"sweep {self.sweep_id}: {self.trials} trials{failed}{pruned}, {self.trials_run} by this runner"]
         if self.best_score is not None:
             lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
             lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
@@ -124,13 +134,25 @@ def optuna_sweep_smp(
         _space(config, stored), _sampler(sweep, config, stored), repeats, metrics, scoring.multi_score_strategy,
         Device(device=sweep.device or "cpu"),
     )  # fmt: skip
+    search = with_pruning(search, pruning)
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, Device(device=sweep.device), tracking, execute, lease_seconds)
     done = 0
     if sweep.device is not None:
         _log.info("sweep %s: another runner joins with --sweep-id %s", name, name)
         done = runner.run(None if sweep.n_trials == "grid" else sweep.n_trials)
-    groups = (data, split, hyperparameters, training, sweep, repeats, scoring, artifacts, tracking)
+    groups = (
+        data,
+        split,
+        hyperparameters,
+        training,
+        sweep,
+        pruning or Pruning(),
+        repeats,
+        scoring,
+        artifacts,
+        tracking,
+    )
     changed = {"sweep_id": name, "device": sweep.device or "auto", "sweep_db": _join_address(sweep.sweep_db)}
     return _result(runner, done, command_line(COMMAND, *groups, always=OTHER_DEFAULTS, **changed))
 
@@ -144,6 +166,7 @@ def _result(runner: Runner, done: int, join_command: str) -> SweepResult:
         storage_url=shown(runner.database.url),
         trials=len(trials),
         trials_failed=failed_trials(trials),
+        trials_pruned=pruned_trials(trials),
         trials_run=done,
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,

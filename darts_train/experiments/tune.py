@@ -17,12 +17,13 @@ from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.retrain import retrain_and_test
 from darts_train.experiments.runner import open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_table import write_search_table
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.study import best_trial, failed_trials
+from darts_train.experiments.study import best_trial, failed_trials, pruned_trials
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
@@ -40,8 +41,8 @@ _log = logger("experiments")
 class TuneResult:
     """A tune. The best fields are None where no configuration is complete and stable.
 
-    `trials` configurations were tried, of which `trials_failed` have no score. `beside`: the runs of the best one
-    beside pixel baselines, if there are any.
+    `trials` configurations were tried, of which `trials_failed` have no score, and `trials_pruned` were stopped early.
+    `beside`: the runs of the best one beside pixel baselines, if there are any.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TuneResult:
     retrain: "RunResult | None" = None
     test: "TestResult | None" = None
     beside: Beside | None = None
+    trials_pruned: int = 0
 
     @property
     def failed(self) -> bool:
@@ -64,7 +66,8 @@ class TuneResult:
     def summary(self) -> str:
         """A few plain lines."""
         failed = f", {self.trials_failed} of them failed" if self.trials_failed else ""
-        lines = [f"tune {self.name}: {self.trials} configurations{failed}"]
+        pruned = f", {self.trials_pruned} pruned" if self.trials_pruned else ""
+        lines = [f"tune {self.name}: {self.trials} configurations{failed}{pruned}"]
         if self.best_score is None:
             lines.append("no configuration is complete and stable, so none is the best")
         else:
@@ -109,6 +112,7 @@ def tune_smp(
         name, artifacts.artifact_dir, settings, space, _sampler(tune), repeats,
         scoring.scoring_metric, scoring.multi_score_strategy, device,
     )  # fmt: skip
+    search = with_pruning(search, pruning)
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, device, tracking, execute, lease_seconds)
     total = None if tune.n_trials == "grid" else tune.n_trials
@@ -119,15 +123,14 @@ def tune_smp(
     table = write_search_table(search, lambda: trials)
     if best is None:
         _log.warning("tune %s: no configuration is complete and stable, so none is the best", name)
-    retrain = test = None
-    if best and tune.retrain_and_test:
-        best_settings = settings.replace(best.parameters)
-        retrain, test = retrain_and_test(name, artifacts.artifact_dir, best_settings, device, tracking)
+    chosen = settings.replace(best.parameters) if best and tune.retrain_and_test else None
+    retrain, test = retrain_and_test(name, artifacts.artifact_dir, chosen, device, tracking) if chosen else (None, None)
     return TuneResult(
         name=name,
         directory=search.directory,
         trials=len(trials),
         trials_failed=failed_trials(trials),
+        trials_pruned=pruned_trials(trials),
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,
         best_cv=best.cv_name if best else None,
