@@ -2,7 +2,7 @@
 
     uv run python benchmarks/record_curves.py [CONFIGURATIONS] [WORK_DIRECTORY]
 
-The three bundled scenes (Sentinel-2, Landsat 8, Landsat 5) are cut into patches without overlap and every eighth pixel
+The three bundled scenes (Sentinel-2, Landsat-7, Landsat-5) are cut into patches without overlap and every eighth pixel
 is taken; configurations are those that `--sampler random` draws from SPACE, each trained on the five folds of
 `stratified` and validated after each of 18 epochs. Networks, losses, augmentation, optimisers, schedules, averaging and
 metrics are those of a run; there is no Lightning, no checkpoint and no early stopping around them. A row of
