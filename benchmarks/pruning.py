@@ -83,7 +83,7 @@ def _trial(
         for epoch, score in enumerate(runs[key[0]], start=1):
             spent += 1
             curves[key] += ((epoch, score),)
-            if rule.epochs and at_validation(Record(number, done, curves), others, key, max_epochs, rule):
+            if rule.epochs and at_validation(Record(number, done, curves), others, planned, max_epochs, rule):
                 return Record(number, done, curves), spent
         failed |= len(curves[key]) < max_epochs
         if not failed:

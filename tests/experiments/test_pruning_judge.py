@@ -68,7 +68,9 @@ def expected(search, number):
 
 def test_hopeless_trials_are_stopped_and_the_best_is_the_same(tmp_path, local):
     runs = Runs()
-    search = search_of(tmp_path, PruningRule(folds=True, epochs=True, warmup=2, min_epochs=1), ["val/loss:lower"])
+    search = search_of(
+        tmp_path, PruningRule(folds=True, epochs=True, warmup=2, min_epochs=1, patience=0), ["val/loss:lower"]
+    )
     runner = runner_of(search, local, runs)
     runner.run(7)
     trials = runner.trials()
@@ -111,7 +113,7 @@ def test_without_a_rule_nothing_is_watched_and_facts_are_those_of_older_searches
 
 
 def test_a_trial_that_was_stopped_before_its_runner_died_stays_stopped(tmp_path, local):
-    search = search_of(tmp_path, PruningRule(folds=True, epochs=True, warmup=1))
+    search = search_of(tmp_path, PruningRule(folds=True, epochs=True, warmup=1, patience=0))
     runner = runner_of(search, local, Runs())
     runner.run(2)
     trial = runner.study.ask()
@@ -124,7 +126,7 @@ def test_a_trial_that_was_stopped_before_its_runner_died_stays_stopped(tmp_path,
 
 
 def test_a_database_out_of_reach_stops_nobody(tmp_path, local, monkeypatch, caplog):
-    search = search_of(tmp_path, PruningRule(epochs=True, warmup=1))
+    search = search_of(tmp_path, PruningRule(epochs=True, warmup=1, patience=0))
     runner = runner_of(search, local, Runs())
     runner.run(2)
     trial = runner.study.ask()
@@ -186,7 +188,7 @@ def test_a_search_that_is_done_begins_nothing(tmp_path, local, monkeypatch):
 
 def test_a_record_is_what_the_study_says(tmp_path, local):
     scoring = parse_scoring(METRIC, "harmonic")
-    search = search_of(tmp_path, PruningRule(folds=True, epochs=True, warmup=1))
+    search = search_of(tmp_path, PruningRule(folds=True, epochs=True, warmup=1, patience=0))
     runner = runner_of(search, local, Runs())
     runner.run(3)
     judges = Judges(local, runner.study, scoring, search.pruning)
@@ -196,5 +198,6 @@ def test_a_record_is_what_the_study_says(tmp_path, local):
         if record.complete:
             assert record.score == pytest.approx(trial.value)
             assert len(record.curves[0, 42]) == EPOCHS
+            assert not record.curves[1, 42]  # only first runs are watched
     assert [record.number for record in judges.others(2)] == [0, 1]
     assert judges.others(2) == judges.others(2)

@@ -21,7 +21,7 @@ FOLDS = [(fold, 42) for fold in range(5)]
 HARD = (0.0, 0.1, -0.05, 0.02, -0.1)  # how much easier a fold is
 WOBBLE = (0.01, -0.01, 0.005, 0.0, -0.005)
 FOLD_RULE = PruningRule()
-EPOCH_RULE = PruningRule(folds=False, epochs=True, min_epochs=2)
+EPOCH_RULE = PruningRule(folds=False, epochs=True, min_epochs=2, patience=0)
 score = st.floats(0.05, 0.95)
 
 
@@ -167,21 +167,23 @@ def test_rungs(max_epochs, rule, rungs):
 
 def test_of_a_rung_the_best_share_goes_on():
     others = [watched(n, [0.1 * n, 0.1 * n]) for n in range(8)]
-    at = lambda value: at_validation(watched(9, [0.0, value]), others, FOLDS[0], 18, EPOCH_RULE)  # noqa: E731
+    at = lambda value: at_validation(watched(9, [0.0, value]), others, FOLDS, 18, EPOCH_RULE)  # noqa: E731
     assert at(0.55) is None  # third of nine
     reason = at(0.45)
     assert reason.startswith("fold 0, seed 42: 0.4500 after 2 epochs is behind 3 of 8 other trials; 0.5000 would")
     assert reason.endswith("(best: trial 7)")
-    assert at_validation(watched(9, [0.0]), others, FOLDS[0], 18, EPOCH_RULE) is None  # no rung yet
-    assert at_validation(watched(9, [0, 0]), others, FOLDS[1], 18, EPOCH_RULE) is None  # another run
-    assert at_validation(watched(9, [0, 0]), others[:3], FOLDS[0], 18, EPOCH_RULE) is None  # too few came so far
-    assert at_validation(watched(9, [0, 0]), others, FOLDS[0], 2, EPOCH_RULE) is None  # its last epoch
+    assert at_validation(watched(9, [0.0]), others, FOLDS, 18, EPOCH_RULE) is None  # no rung yet
+    assert at_validation(watched(9, [0, 0]), others, FOLDS[::-1], 18, EPOCH_RULE) is None  # another run
+    assert at_validation(watched(9, [0, 0]), others[:3], FOLDS, 18, EPOCH_RULE) is None  # too few came so far
+    assert at_validation(watched(9, [0, 0]), others, FOLDS, 2, EPOCH_RULE) is None  # its last epoch
+    later = Record(9, {FOLDS[0]: 0.0}, {FOLDS[0]: ((1, 0.0), (2, 0.0))})
+    assert at_validation(later, others, FOLDS, 18, EPOCH_RULE) is None  # its second run
 
 
 def test_patience_waits_and_forgives():
     rule = dataclasses.replace(EPOCH_RULE, patience=2)
     others = [watched(n, [0.1 * n] * 5) for n in range(8)]
-    ask = lambda *scores: at_validation(watched(9, list(scores)), others, FOLDS[0], 18, rule)  # noqa: E731
+    ask = lambda *scores: at_validation(watched(9, list(scores)), others, FOLDS, 18, rule)  # noqa: E731
     assert ask(0, 0) is None
     assert ask(0, 0, 0) is None
     assert ask(0, 0, 0, 0) is not None
@@ -193,7 +195,7 @@ def test_a_run_that_ended_early_still_counts():
     others = [watched(n, [0.5], ended=True) for n in range(4)]
     assert others[0].at(FOLDS[0], 7) == 0.5
     assert watched(1, [0.5]).at(FOLDS[0], 7) is None
-    assert at_validation(watched(9, [0.1, 0.1]), others, FOLDS[0], 18, EPOCH_RULE) is not None
+    assert at_validation(watched(9, [0.1, 0.1]), others, FOLDS, 18, EPOCH_RULE) is not None
 
 
 @given(st.integers(1, 500), st.floats(1.1, 10))
@@ -206,10 +208,10 @@ def test_one_passes_at_least_and_never_more_than_the_share(count, reduction):
 @settings(max_examples=50, deadline=None)
 def test_what_stops_one_run_stops_every_worse_one(values, own):
     others = [watched(n, [value, value]) for n, value in enumerate(values)]
-    reason = at_validation(watched(99, [own, own]), others, FOLDS[0], 18, EPOCH_RULE)
-    worse = at_validation(watched(99, [own / 2, own / 2]), others, FOLDS[0], 18, EPOCH_RULE)
+    reason = at_validation(watched(99, [own, own]), others, FOLDS, 18, EPOCH_RULE)
+    worse = at_validation(watched(99, [own / 2, own / 2]), others, FOLDS, 18, EPOCH_RULE)
     assert worse is not None or reason is None
-    assert at_validation(watched(99, [1.0, 1.0]), others, FOLDS[0], 18, EPOCH_RULE) is None
+    assert at_validation(watched(99, [1.0, 1.0]), others, FOLDS, 18, EPOCH_RULE) is None
 
 
 def test_options_become_a_rule():

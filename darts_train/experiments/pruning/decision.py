@@ -29,14 +29,19 @@ def after_run(
 def at_validation(
     candidate: Record,
     others: Sequence[Record],
-    key: Key,
+    planned: Sequence[Key],
     max_epochs: int,
     rule: PruningRule,
     lower: bool = False,
 ) -> str | None:
-    """Why a run is to be stopped after its latest validation, or None. `key` says which run of the trial it is."""
+    """Why a trial is to be stopped after the latest validation of the first of its `planned` runs, or None.
+
+    Rungs are for first runs. What comes to a second one is close to the best, and a rank among few that are close
+    would stop the best half of the time (docs/benchmarks.md); from there on runs are compared in pairs.
+    """
+    key = planned[0]
     curve = candidate.curves.get(key, ())
-    if not curve or curve[-1][0] >= max_epochs:
+    if not curve or curve[-1][0] >= max_epochs or any(other in candidate.runs for other in planned):
         return None
     found = is_behind(candidate, others, key, rule.rungs(max_epochs), rule)
     if found is None:

@@ -1,8 +1,8 @@
 """Stop within a run: at rungs of epochs only the best share of all trials that came so far goes on.
 
 Asynchronous successive halving (Li and others 2020, A System for Massively Parallel Hyperparameter Tuning) in the form
-that stops: nobody waits at a rung until others arrive. A trial is compared, fold by fold and seed by seed, with what
-other trials had after as many epochs of that very run. Rungs end a run early and never shorten it: schedules of the
+that stops: nobody waits at a rung until others arrive. A run is compared with what other trials had after as many
+epochs of the same fold and seed. Rungs end a run early and never shorten it: schedules of the
 learning rate are those of `max_epochs`, and a run that somebody wants after all goes on from its checkpoint.
 """
 

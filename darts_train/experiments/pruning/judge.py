@@ -3,7 +3,7 @@
 All that a decision needs is in the database: several runners see each other's trials, and a runner that takes a
 trial over from one that was killed goes on where that one was. Each run has one small attribute,
 `curve:f{fold}s{seed}` = {"best": the monitored metric of its best checkpoint, "at": [[epochs, score], …],
-"end": score}, written anew at each validation where validations are watched, and at the run's end. Scores there are as
+"end": score}, written at the run's end, and of the first run at each validation, where these are watched. Scores are as
 the user knows them; null is a run that is unstable.
 """
 
@@ -111,14 +111,16 @@ class StudyJudge:
 
     def at_validation(self, fold: int, seed: int, epochs: int, metrics: Mapping[str, float]) -> str | None:
         """Why not to go on with the run, and the trial, or None."""
-        key = (fold, seed)
+        key, planned, rule = (fold, seed), self.plan.runs(), self.judges.rule
+        if key != planned[0] or self.reason is not None:
+            return self.reason
         run = self.runs.setdefault(key, WatchedRun())
         run.add(epochs, metrics.get(MONITOR, -math.inf), _score(metrics, self.judges.scoring))
         self._keep(key)
-        if self.reason is None and not any(rung <= epochs for rung in self.rungs):
+        if not any(rung <= epochs for rung in self.rungs):
             return None
-        lower, rule, epochs_in_all = _is_lower(self.judges.scoring), self.judges.rule, self.max_epochs
-        return self._decide(lambda own, others: at_validation(own, others, key, epochs_in_all, rule, lower))
+        lower, in_all = _is_lower(self.judges.scoring), self.max_epochs
+        return self._decide(lambda own, others: at_validation(own, others, planned, in_all, rule, lower))
 
     def _decide(self, ask: Callable[[Record, list[Record]], str | None]) -> str | None:
         """Ask a rule, and note its answer, so that whoever takes the trial over has it too."""

@@ -15,11 +15,11 @@ class PruningRule:
     """Which trials are stopped, and when. Made from options by `rule_of`; may as well be made from a sweep file.
 
     wandb's `early_terminate` of type hyperband is `PruningRule(folds=False, epochs=True, min_epochs=min_iter,
-    reduction=eta)`; with `max_iter` and `s` in place of `min_iter`, min_epochs is max_iter / eta**s.
+    reduction=eta, patience=0)`; with `max_iter` and `s` in place of `min_iter`, min_epochs is max_iter / eta**s.
 
     Attributes:
         folds: after every run a trial is compared with the best one.
-        epochs: within runs, at rungs of epochs, only the best share goes on.
+        epochs: within the first run of each trial, at rungs of epochs, only the best share goes on.
         reduction: one trial in this many passes a rung; each rung has this many times the epochs of the one before.
         min_epochs: epochs of the first rung; None: so that there are two rungs.
         patience: validations after a rung in which a run that is behind may still catch up.
@@ -31,7 +31,7 @@ class PruningRule:
     epochs: bool = False
     reduction: float = 3.0
     min_epochs: int | None = None
-    patience: int = 0
+    patience: int = 1
     warmup: int = 4
     guard: float = 2.0
 
