@@ -41,6 +41,8 @@ from darts_train.experiments.keeping import CheckpointKeeper
 from darts_train.experiments.lease import LEASE_SECONDS, Keeper, Lease, Leases
 from darts_train.experiments.pareto import objectives
 from darts_train.experiments.process_identity import own_identity
+from darts_train.experiments.pruning.done import what_is_done
+from darts_train.experiments.pruning.judge import Judges
 from darts_train.experiments.run_store import RunStore
 from darts_train.experiments.search_table import SearchTable
 from darts_train.experiments.storage import Database
@@ -98,6 +100,7 @@ class Runner:
     keeping: Keeping = field(default_factory=Keeping)
     keeper: CheckpointKeeper | None = None
     hours: HoursTold = field(default_factory=HoursTold)
+    judges: Judges | None = None  # where hopeless trials are stopped
 
     def run(
         self,
@@ -161,9 +164,19 @@ class Runner:
                     return self._taken(trial, lease)
             if limits and count_trials(self.database, self.search.name) >= min(limits):
                 return None
+            if self._is_done():
+                return None
             new = new_trial(self.database, self.study, self.search.sampler)
             lease = self.leases.claim(new.number)
             return None if lease is None else self._taken(new, lease)
+
+    def _is_done(self) -> bool:
+        if not self.search.stop_when_done:
+            return False
+        reason = what_is_done(self.trials(), self.search.rule, self.rows)
+        if reason:
+            _log.info("%s is done: %s", self.search.name, reason)
+        return reason is not None
 
     def _taken(self, trial: Trial, lease: Lease) -> Taken:
         rows = {(row.fold, row.seed): row for row in self.rows(trial) if row.status == "finished"}
@@ -221,10 +234,12 @@ class Runner:
                 taken.rows[row.fold, row.seed] = row
                 taken.attempts.got_on()
 
+        plan = self.search.plan(taken.trial.number, taken.values)
+        judge = self.judges.of(taken.trial, plan) if self.judges else None
         while True:
             result = cross_validate(
-                self.search.plan(taken.trial.number, taken.values), self.device, self.tracking, execute=self.execute,
-                known=taken.rows, on_row=keep, go_on=lambda: not keeper.lost, ends_at=ENDING,
+                plan, self.device, self.tracking, execute=self.execute, known=taken.rows, on_row=keep,
+                go_on=lambda: not keeper.lost, judge=judge, ends_at=ENDING,
             )  # fmt: skip
             failed = set(result.infos["kind"].dropna())
             if failed != {"machine"} or result.pruned or taken.attempts.count > self.max_retries:
@@ -283,9 +298,10 @@ def open_runner(
     leases = Leases(database, search.name, own_identity(), lease_seconds)
     study, table = open_study(database, search, leases, keep.force), SearchTable(search, database)
     keeper = CheckpointKeeper(search, database, keep.kept_trials(), keep.keep_checkpoints)
+    judges = Judges(database, study, search.rule, search.pruning) if search.pruning else None
     return Runner(
         search, database, study, leases, device, tracking, table, execute, max_retries,
-        watch=watch, keeping=keep, keeper=keeper,
+        watch=watch, keeping=keep, keeper=keeper, judges=judges,
     )  # fmt: skip
 
 

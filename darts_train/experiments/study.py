@@ -28,6 +28,7 @@ from darts_train.experiments.cross_validation import Plan
 from darts_train.experiments.field_values import field_value
 from darts_train.experiments.lease import Leases
 from darts_train.experiments.pareto import directions, non_dominated
+from darts_train.experiments.pruning.rule import PruningRule
 from darts_train.experiments.sampling import SamplerName, limit_of, make_sampler
 from darts_train.experiments.scoring import Direction, ScoringRule
 from darts_train.experiments.search_space import SearchSpace
@@ -68,6 +69,8 @@ class Search:
     first: Mapping[str, Any] | None = None  # what trial 0 tries, if it is given
     run_cap: int | None = None  # trials at most
     folder: str | None = None
+    pruning: PruningRule | None = None  # when trials are stopped before their end; None: never
+    stop_when_done: bool = False  # no new trial where what it may gain is within the error of the best
 
     @property
     def directory(self) -> Path:
@@ -110,7 +113,8 @@ class Search:
         kept |= {"multi_objective": True} if self.multi_objective else {}
         kept |= {"first_trial": {name: plain(value) for name, value in self.first.items()}} if self.first else {}
         space = {f"{SPACE}{name}": parameter for name, parameter in self.space.to_json()}
-        facts: dict[str, Any] = json.loads(json.dumps(kept | space | {"sampler": self.sampler}))
+        pruning = {"pruning": self.pruning.to_json()} if self.pruning else {}  # older searches knew of none
+        facts: dict[str, Any] = json.loads(json.dumps(kept | space | {"sampler": self.sampler} | pruning))
         return facts
 
 
@@ -291,6 +295,11 @@ def trial_rows(trial: FrozenTrial | Trial, stored: Iterable[RunRow] = ()) -> lis
 def failed_trials(trials: list[FrozenTrial]) -> int:
     """How many trials ended without a score."""
     return sum(trial.state == TrialState.FAIL for trial in trials)
+
+
+def pruned_trials(trials: list[FrozenTrial]) -> int:
+    """How many trials were stopped before their end."""
+    return sum(trial.state == TrialState.PRUNED for trial in trials)
 
 
 @dataclass(frozen=True)

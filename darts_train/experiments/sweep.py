@@ -24,6 +24,7 @@ from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.runner import Runner, open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
@@ -36,6 +37,7 @@ from darts_train.experiments.study import (
     failed_trials,
     front,
     front_lines,
+    pruned_trials,
     stored_search,
     study_names,
 )
@@ -73,6 +75,7 @@ class SweepResult:
     join_command: str
     beside: Beside | None = None
     front: tuple[Best, ...] = ()
+    trials_pruned: int = 0
 
     @property
     def failed(self) -> bool:
@@ -82,7 +85,8 @@ class SweepResult:
     def summary(self) -> str:
         """A few plain lines."""
         failed = f", {self.trials_failed} failed" if self.trials_failed else ""
-        lines = [f"sweep {self.sweep_id}: {self.trials} trials{failed}, {self.trials_run} by this runner"]
+        pruned = f", {self.trials_pruned} pruned" if self.trials_pruned else ""
+        lines = [f"sweep {self.sweep_id}: {self.trials} trials{failed}{pruned}, {self.trials_run} by this runner"]
         if self.best_score is not None:
             lines.append(f"best: {self.best_cv}, score {self.best_score:.4f}")
             lines += [f"  {name} = {value}" for name, value in (self.best_parameters or {}).items()]
@@ -135,6 +139,7 @@ def optuna_sweep_smp(
         multi_objective=sweep.multi_objective or _says(stored, "multi_objective"),
         enqueue_default=sweep.enqueue_default or _says(stored, "first_trial"), run_cap=_run_cap(config, stored),
     )  # fmt: skip
+    search = with_pruning(search, pruning)
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
     write_certificate(search)
@@ -143,8 +148,8 @@ def optuna_sweep_smp(
     if sweep.device is not None:
         _log.info("sweep %s: another runner joins with --sweep-id %s", name, name)
         done = hands.run(runner, None if sweep.n_trials == "grid" else sweep.n_trials)
-    kept = keeping or Keeping()
-    groups = (data, split, hyperparameters, training, sweep, repeats, scoring, artifacts, tracking, kept)
+    others = (pruning or Pruning(), fleet or Fleet(), keeping or Keeping())
+    groups = (data, split, hyperparameters, training, sweep, *others, repeats, scoring, artifacts, tracking)
     changed = {"sweep_id": name, "device": sweep.device or "auto", "sweep_db": _join_address(sweep.sweep_db)}
     return _result(runner, done, command_line(COMMAND, *groups, always=OTHER_DEFAULTS, **changed))
 
@@ -158,6 +163,7 @@ def _result(runner: Runner, done: int, join_command: str) -> SweepResult:
         storage_url=shown(runner.database.url),
         trials=len(trials),
         trials_failed=failed_trials(trials),
+        trials_pruned=pruned_trials(trials),
         trials_run=done,
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,

@@ -20,13 +20,22 @@ from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.hyperparameter_space import read_hyperparameters
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.retrain import retrain_and_test
 from darts_train.experiments.runner import Runner, open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
 from darts_train.experiments.search_table import table_path
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.study import Best, best_trial, failed_trials, front, front_lines, remember_total
+from darts_train.experiments.study import (
+    Best,
+    best_trial,
+    failed_trials,
+    front,
+    front_lines,
+    pruned_trials,
+    remember_total,
+)
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
@@ -44,9 +53,9 @@ _log = logger("experiments")
 class TuneResult:
     """A tune. The best fields are None where no configuration is complete and stable.
 
-    `trials` configurations were tried, of which `trials_failed` have no score. `beside`: the runs of the best one
-    beside pixel baselines, if there are any. `front`: of several objectives, all configurations to which no other is
-    preferable; the best is the one among them with the best combined score.
+    `trials` configurations were tried, of which `trials_failed` have no score, and `trials_pruned` were stopped early.
+    `beside`: the runs of the best one beside pixel baselines, if there are any. `front`: of several objectives, all
+    configurations to which no other is preferable; the best is the one among them with the best combined score.
     """
 
     name: str
@@ -61,6 +70,7 @@ class TuneResult:
     test: "TestResult | None" = None
     beside: Beside | None = None
     front: tuple[Best, ...] = ()
+    trials_pruned: int = 0
 
     @property
     def failed(self) -> bool:
@@ -70,7 +80,8 @@ class TuneResult:
     def summary(self) -> str:
         """A few plain lines."""
         failed = f", {self.trials_failed} of them failed" if self.trials_failed else ""
-        lines = [f"tune {self.name}: {self.trials} configurations{failed}"]
+        pruned = f", {self.trials_pruned} pruned" if self.trials_pruned else ""
+        lines = [f"tune {self.name}: {self.trials} configurations{failed}{pruned}"]
         if self.best_score is None:
             lines.append("no configuration is complete and stable, so none is the best")
         else:
@@ -115,6 +126,7 @@ def tune_smp(
         scoring.scoring_metric, scoring.multi_score_strategy, hands.first,
         multi_objective=tune.multi_objective, enqueue_default=tune.enqueue_default,
     )  # fmt: skip
+    search = with_pruning(search, pruning)
     database = open_search_database(tune.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
     write_certificate(search)
@@ -141,6 +153,7 @@ def _result(runner: Runner, retrained: bool) -> TuneResult:
         directory=search.directory,
         trials=len(trials),
         trials_failed=failed_trials(trials),
+        trials_pruned=pruned_trials(trials),
         best_score=best.score if best else None,
         best_parameters=best.parameters if best else None,
         best_cv=best.cv_name if best else None,
