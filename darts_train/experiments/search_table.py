@@ -21,7 +21,7 @@ from darts_train.experiments.scoring import score_runs
 from darts_train.experiments.settings import plain
 from darts_train.experiments.storage import Database
 from darts_train.experiments.stored_values import values_of
-from darts_train.experiments.study import Search, front, trial_rows
+from darts_train.experiments.study import PRUNED, Search, front, trial_rows
 
 REST = 20  # the table is not written again before this many times the seconds that it took: 5 % of a runner's time
 NUMBER = "trial number"  # a column that orders the rows, and is not written
@@ -87,13 +87,17 @@ class SearchTable:
 
 
 def part(search: Search, ended: Sequence[Ended]) -> pd.DataFrame:
-    """Rows of run_infos.parquet of trials that have ended, with the trial's number, cv_name and hyperparameters."""
+    """Rows of run_infos.parquet of trials that have ended, with the trial's number, cv_name and hyperparameters.
+
+    `reason` says why a trial was stopped before its end.
+    """
     order = {seed: position for position, seed in enumerate(search.seeds)}
     columns: dict[str, list[Any]] = {NUMBER: [], "cv_name": [], **{name: [] for name in search.space.parameters}}
     all_rows: list[RunRow] = []
     unstable: list[bool] = []
     scores: list[float] = []
     unstable_scores: list[bool] = []
+    reasons: list[str | None] = []
     for trial, rows in ended:
         rows = sorted(rows, key=lambda row: (order.get(row.seed, len(order)), row.fold))
         runs = [row.metrics if row.status == "finished" else None for row in rows]
@@ -103,11 +107,13 @@ def part(search: Search, ended: Sequence[Ended]) -> pd.DataFrame:
         unstable += score.run_is_unstable[: len(rows)]
         scores += [score.value] * len(rows)
         unstable_scores += [score.unstable] * len(rows)
+        reasons += [trial.user_attrs.get(PRUNED)] * len(rows)
         values = {NUMBER: trial.number, "cv_name": names.cv_name(search.name, trial.number)}
         values |= values_of(search.space, trial.params)  # without those that were not there
         for name, column in columns.items():
             column += [plain(values.get(name))] * len(rows)
     infos = run_infos(all_rows, unstable, math.nan, False).assign(score=scores, score_is_unstable=unstable_scores)
+    infos["reason"] = pd.Series(reasons, dtype="object")
     settings = pd.DataFrame({name: pd.Series(values, dtype="object") for name, values in columns.items()})
     return pd.concat([settings, infos], axis=1)
 

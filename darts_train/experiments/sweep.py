@@ -24,7 +24,8 @@ from darts_train.experiments.estimate import say_disk
 from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.lease import LEASE_SECONDS
 from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
-from darts_train.experiments.pruning.setup import with_pruning
+from darts_train.experiments.pruning.rule import PruningRule
+from darts_train.experiments.pruning.setup import hyperband, with_pruning
 from darts_train.experiments.runner import Runner, open_runner
 from darts_train.experiments.sampling import SamplerName
 from darts_train.experiments.search_space import SearchSpace
@@ -139,7 +140,7 @@ def optuna_sweep_smp(
         multi_objective=sweep.multi_objective or _says(stored, "multi_objective"),
         enqueue_default=sweep.enqueue_default or _says(stored, "first_trial"), run_cap=_run_cap(config, stored),
     )  # fmt: skip
-    search = with_pruning(search, pruning)
+    search = with_pruning(search, pruning, _rule(config, stored, training))
     database = open_search_database(sweep.sweep_db, artifacts.artifact_dir, name)
     runner = open_runner(search, database, hands.first, tracking, execute, lease_seconds, keeping=keeping)
     write_certificate(search)
@@ -226,6 +227,14 @@ def _says(stored: StoredSearch | None, fact: str) -> bool:
 
 def _run_cap(config: WandbSweep | None, stored: StoredSearch | None) -> int | None:
     return config.run_cap if config is not None else stored.run_cap if stored is not None else None
+
+
+def _rule(config: WandbSweep | None, stored: StoredSearch | None, training: Training) -> PruningRule | None:
+    """When trials are stopped, as the sweep file says, or the sweep that is joined without one."""
+    if config is not None:
+        return hyperband(config.early_terminate, training) if config.early_terminate else None
+    found = stored.facts.get("pruning") if stored is not None else None
+    return None if found is None else PruningRule(**found)
 
 
 def _sampler(sweep: Sweep, config: WandbSweep | None, stored: StoredSearch | None) -> SamplerName:

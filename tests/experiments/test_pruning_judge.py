@@ -83,7 +83,7 @@ def test_hopeless_trials_are_stopped_and_the_best_is_the_same(tmp_path, local):
     assert said.str.contains("would have gone on").all()
     pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
     assert all(trial.user_attrs["pruned"] and trial.intermediate_values for trial in pruned)
-    assert sum(len(trial_rows(trial)) for trial in pruned) == table["cv_name"].isin(
+    assert sum(len(runner.rows(trial)) for trial in pruned) == table["cv_name"].isin(
         [f"{search.name}-cv{trial.number}" for trial in pruned]
     ).sum()  # fmt: skip
 
