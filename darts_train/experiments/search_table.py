@@ -22,8 +22,10 @@ from darts_train.experiments.settings import plain
 from darts_train.experiments.storage import Database
 from darts_train.experiments.stored_values import values_of
 from darts_train.experiments.study import PRUNED, Search, front, trial_rows
+from darts_train.experiments.study_sql import count_trials
 
 REST = 20  # the table is not written again before this many times the seconds that it took: 5 % of a runner's time
+LARGE, TRIAL_SECONDS = 500, 0.003  # from how many trials on this matters, and what one takes
 NUMBER = "trial number"  # a column that orders the rows, and is not written
 Ended = tuple[FrozenTrial, list[RunRow]]
 
@@ -41,7 +43,9 @@ class SearchTable:
         self._store = RunStore(database, search.name)
         self._table = pd.DataFrame()
         self._known: set[int] = set()
-        self._due = 0.0
+        # A runner that joins a large search trains first: making the table of all that there is takes a while.
+        trials = count_trials(database, search.name)
+        self._due = time.monotonic() + (REST * TRIAL_SECONDS * trials if trials > LARGE else 0)
 
     def write_if_due(self, read_trials: Callable[[], list[FrozenTrial]]) -> None:
         """Write the table unless that was done a moment ago; a small one is written each time."""

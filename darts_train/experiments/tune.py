@@ -114,8 +114,7 @@ def tune_smp(
 ) -> TuneResult:
     """Cross-validate `n_trials` configurations in all, or every one of a grid, and find the best.
 
-    Configurations that failed, or are unstable, are never the best. Raises UserError, before anything is trained, for
-    what cannot work and for a name that was used with other settings.
+    Configurations that failed, or are unstable, are never the best. Raises UserError before anything is trained.
     """
     check_tracking(tracking)
     space = _space(tune)
