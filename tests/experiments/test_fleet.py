@@ -59,6 +59,7 @@ def test_two_runners_share_the_trials_and_a_killed_process_costs_nothing(runner)
     assert all(f"trial {number}: score" in said for number in range(4))
 
 
+@pytest.mark.slow
 def test_a_bug_in_one_runner_stops_all(runner):
     with pytest.raises(BugError, match="RemoteError: Odd: 1 and 2"):
         hands("errs").run(runner, 10)
@@ -126,7 +127,8 @@ def test_what_is_left_is_reckoned_from_what_is_done():
     assert now.seconds_left() is None
     for fold in (0, 1):
         now.take(0, step(0, fold, 0), 0.0)
-        now.take(0, step(0, fold, 10, seconds=60.0), 60.0)
+        now.take(0, step(0, fold, 10, seconds=60.0, finished=True), 60.0)
+        now.take(1, step(1, fold, 10, seconds=6.0), 60.0)  # it failed
     assert now.seconds_left() == 6 * 60 / 2
     now.take(0, TrialEnd(0, "score", 0.5), 120.0)
     assert now.seconds_left() == 6 * 60 / 2  # the same runs are left
@@ -156,11 +158,11 @@ def test_a_terminal_has_a_table_that_is_drawn_over(caplog):
     with caplog.at_level("INFO", "darts"):
         shown = LiveTable(standing(), plain, time.monotonic)
         shown.take(0, step(0, 0, 1))
-        shown.take(0, step(0, 0, 10, seconds=12.0))
+        shown.take(0, step(0, 0, 10, seconds=12.0, finished=True, score=0.5))
         shown.take(0, TrialEnd(0, "score", 0.5))
     assert plain.getvalue() == ""
     assert [record.getMessage() for record in caplog.records] == [
-        "0:cpu: s-cv0, fold 0, seed 42: over after 12 s",
+        "0:cpu: s-cv0, fold 0, seed 42: finished after 12 s  IoU 0.5000",
         "0:cpu: trial 0: score 0.5000; 1 of 4 trials, best 0.5000 (trial 0), about 36 s left",
     ]
 
