@@ -56,4 +56,6 @@ class Sweep(OptionGroup):
     n_trials: int | Literal["grid"] = option("Trials of this runner, or grid for every combination.", 10, low=1)
     sweep_db: str | None = option("SQLAlchemy URL of the study; none: sweep.db in the sweep directory.", None)
     sweep_id: str | None = option("Sweep to go on with; none: a new one.", None)
-    device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1; none: make the sweep, run nothing.", None)
+    device: str | None = option(
+        "auto, cpu, a CUDA index (0), cuda:1, or a list (0,1); none: make the sweep, run nothing.", None
+    )

@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import os
 import re
+import signal
 import time
 
 import pandas as pd
@@ -22,7 +24,7 @@ from darts_train.experiments.runner import open_runner
 from darts_train.experiments.search_table import table_path
 from darts_train.experiments.study import trial_rows
 from darts_train.options.fleet import Fleet
-from darts_train.options.learning import Device, Devices
+from darts_train.options.learning import Device
 
 from .stub import DEVICE, TRACKING, make_search
 
@@ -104,11 +106,24 @@ def test_devices_are_looked_at_before_anything_starts():
         hands_of("cpu,cpu", None)
 
 
-def test_a_run_refuses_the_strategies_of_a_search():
-    from darts_train.experiments.world import choose_devices
+def test_ctrl_c_lets_the_epochs_of_all_runs_end(tmp_path):
+    at_work = set()
 
-    with pytest.raises(UserError, match="for a search"):
-        choose_devices(Devices(strategy="cv-parallel"), Device(), {})
+    def press(step):
+        if step.epoch == 1 and step.seconds is None:
+            at_work.add(step.fold)
+            if len(at_work) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    plan = make_search(tmp_path, "s", metrics=METRIC, folds=3, seeds=(42,)).plan(0, {})
+    lanes = Lanes(["cpu", "cpu"], RUNS + "hangs", press)
+    try:
+        with pytest.raises(KeyboardInterrupt), lanes.listening():
+            cross_validate(plan, DEVICE, TRACKING, execute=lanes)
+    finally:
+        lanes.kill()
+        lanes.close()
+    assert len(list(plan.directory.glob("*/saved"))) == 2
 
 
 # What is shown.
