@@ -8,7 +8,8 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,10 +221,7 @@ def cross_validate(
     known = known or {}
     new = [run for run in plan.runs() if run not in known]
     do = functools.partial(run_one, plan, device=device, tracking=tracking, execute=execute, judge=judge)
-    with alone_in(plan.directory, f"cross-validation {plan.name}"), ahead(do, new, execute) as row_of:
-        _keep_facts(plan)
-        if plan.certificate:
-            plan.certificate.write(plan.directory, plan.data_hash)
+    with _alone(plan), ahead(do, new, execute) as row_of:
         for fold, seed in plan.runs():
             row = known.get((fold, seed))
             if row is None:
@@ -319,6 +317,16 @@ def _result(plan: Plan, rows: list[RunRow], pruned: str | None) -> CrossValidati
     return CrossValidationResult(
         plan.name, plan.directory, score.value, score.unstable, complete, infos, None, pruned, plan.certificate
     )
+
+
+@contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """Hold the plan's directory, which says what the plan is."""
+    with alone_in(plan.directory, f"cross-validation {plan.name}"):
+        _keep_facts(plan)
+        if plan.certificate:
+            plan.certificate.write(plan.directory, plan.data_hash)
+        yield
 
 
 def _keep_facts(plan: Plan) -> None:

@@ -269,7 +269,8 @@ class Runner:
         said = f"score {result.score:.4f}{' (unstable)' if result.score_is_unstable else ''}" if complete else "failed"
         said = f"pruned: {result.pruned}" if result.pruned else said
         _log.info("trial %d: %s", number, said)
-        self.watch(TrialEnd(number, said.partition(":")[0].partition(" ")[0], result.score if complete else None))
+        score = result.score if complete and not result.score_is_unstable else None
+        self.watch(TrialEnd(number, said.partition(":")[0] if score is None else "score", score))
 
     def _unfinished(self) -> bool:
         return bool(trials_in(self.database, self.search.name, "RUNNING"))

@@ -63,4 +63,6 @@ class Sweep(OptionGroup):
     multi_objective: bool = option(OBJECTIVES, False)
     sweep_db: str | None = option("SQLAlchemy URL of the study; none: sweep.db in the sweep directory.", None)
     sweep_id: str | None = option("Sweep to go on with; none: a new one.", None)
-    device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1; none: make the sweep, run nothing.", None)
+    device: str | None = option(
+        "auto, cpu, a CUDA index (0), cuda:1, or a list (0,1); none: make the sweep, run nothing.", None
+    )

@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import os
 import re
+import signal
 import time
 
 import pandas as pd
@@ -21,7 +23,7 @@ from darts_train.experiments.fleet.standing import Standing, duration, table
 from darts_train.experiments.runner import open_runner
 from darts_train.experiments.search_table import table_path
 from darts_train.options.fleet import Fleet
-from darts_train.options.learning import Device, Devices
+from darts_train.options.learning import Device
 
 from .stub import DEVICE, TRACKING, make_search
 
@@ -58,6 +60,7 @@ def test_two_runners_share_the_trials_and_a_killed_process_costs_nothing(runner)
     assert all(f"trial {number}: score" in said for number in range(4))
 
 
+@pytest.mark.slow
 def test_a_bug_in_one_runner_stops_all(runner):
     with pytest.raises(BugError, match="RemoteError: Odd: 1 and 2"):
         hands("errs").run(runner, 10)
@@ -102,11 +105,24 @@ def test_devices_are_looked_at_before_anything_starts():
         hands_of("cpu,cpu", None)
 
 
-def test_a_run_refuses_the_strategies_of_a_search():
-    from darts_train.experiments.world import choose_devices
+def test_ctrl_c_lets_the_epochs_of_all_runs_end(tmp_path):
+    at_work = set()
 
-    with pytest.raises(UserError, match="for a search"):
-        choose_devices(Devices(strategy="cv-parallel"), Device(), {})
+    def press(step):
+        if step.epoch == 1 and step.seconds is None:
+            at_work.add(step.fold)
+            if len(at_work) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    plan = make_search(tmp_path, "s", metrics=METRIC, folds=3, seeds=(42,)).plan(0, {})
+    lanes = Lanes(["cpu", "cpu"], RUNS + "hangs", press)
+    try:
+        with pytest.raises(KeyboardInterrupt), lanes.listening():
+            cross_validate(plan, DEVICE, TRACKING, execute=lanes)
+    finally:
+        lanes.kill()
+        lanes.close()
+    assert len(list(plan.directory.glob("*/saved"))) == 2
 
 
 # What is shown.
@@ -125,7 +141,8 @@ def test_what_is_left_is_reckoned_from_what_is_done():
     assert now.seconds_left() is None
     for fold in (0, 1):
         now.take(0, step(0, fold, 0), 0.0)
-        now.take(0, step(0, fold, 10, seconds=60.0), 60.0)
+        now.take(0, step(0, fold, 10, seconds=60.0, finished=True), 60.0)
+        now.take(1, step(1, fold, 10, seconds=6.0), 60.0)  # it failed
     assert now.seconds_left() == 6 * 60 / 2
     now.take(0, TrialEnd(0, "score", 0.5), 120.0)
     assert now.seconds_left() == 6 * 60 / 2  # the same runs are left
@@ -155,11 +172,11 @@ def test_a_terminal_has_a_table_that_is_drawn_over(caplog):
     with caplog.at_level("INFO", "darts"):
         shown = LiveTable(standing(), plain, time.monotonic)
         shown.take(0, step(0, 0, 1))
-        shown.take(0, step(0, 0, 10, seconds=12.0))
+        shown.take(0, step(0, 0, 10, seconds=12.0, finished=True, score=0.5))
         shown.take(0, TrialEnd(0, "score", 0.5))
     assert plain.getvalue() == ""
     assert [record.getMessage() for record in caplog.records] == [
-        "0:cpu: s-cv0, fold 0, seed 42: over after 12 s",
+        "0:cpu: s-cv0, fold 0, seed 42: finished after 12 s  IoU 0.5000",
         "0:cpu: trial 0: score 0.5000; 1 of 4 trials, best 0.5000 (trial 0), about 36 s left",
     ]
 

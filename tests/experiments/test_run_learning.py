@@ -239,3 +239,35 @@ def test_options_that_came_later_leave_the_fingerprint_of_older_runs_alone(root)
     }  # fmt: skip
     assert found == hash_json(expected)
     assert len({found, fingerprint(loss="dice")[1], fingerprint(ema_decay=0.9)[1]}) == 3
+
+
+def pressed_at(number, patch, again=None):
+    """From now on the `number`-th training step, and the one called `again`, are disturbed by Ctrl+C."""
+    step, count = SegmentationModule.training_step, [0]
+
+    def counted(self, batch, index):
+        count[0] += 1
+        if count[0] in (number, again):
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, index)
+
+    patch.setattr(SegmentationModule, "training_step", counted)
+    return count
+
+
+def test_ctrl_c_lets_the_epoch_end_and_a_second_one_does_not(root, tmp_path, monkeypatch):
+    options = {"h": BATCH, "t": {"max_epochs": 2, "save_top_k": 0}}
+    before = signal.getsignal(signal.SIGINT)
+    for again, done in [(2, 0), (None, 1), (None, 2)]:  # of the last epoch nothing is left to do but to say so
+        with monkeypatch.context() as patch:
+            pressed_at(1, patch, again)
+            with pytest.raises(KeyboardInterrupt):
+                run(root, tmp_path / "cut", **options)
+        assert signal.getsignal(signal.SIGINT) is before
+        assert read_record(tmp_path / "cut").status == "interrupted"
+        last = tmp_path / "cut/checkpoints/last.ckpt"
+        assert (torch.load(last, weights_only=True)["epoch"] + 1 if last.exists() else 0) == done
+    with monkeypatch.context() as patch:
+        count = pressed_at(10**9, patch)
+        assert run(root, tmp_path / "cut", **options).status == "finished"
+    assert count == [0]

@@ -25,6 +25,8 @@ def test_one_device_is_no_world():
     assert choose_devices(Devices(), Device(device="cpu"), {}) == (Device(device="cpu"), None)
     assert choose_devices(Devices(accelerator="cpu"), Device(), {}) == (Device(device="cpu"), None)
     assert choose_devices(Devices(strategy="ddp"), Device(), {}) == (Device(), None)
+    with pytest.raises(UserError, match="for a search"):
+        choose_devices(Devices(strategy="cv-parallel"), Device(), {})
     assert choose_devices(Devices(accelerator="cpu"), Device(device="cpu"), {})[1] is None
 
 

@@ -44,6 +44,7 @@ class Lanes:
             self._free.put(lane)
         self._leaving: BaseException | None = None
         self._dropped = False
+        self._judging = threading.Lock()  # a judge need not bear two questions at once
 
     def __call__(
         self,
@@ -70,7 +71,9 @@ class Lanes:
             self._watch(step)
             there = replace(device, device=self._devices[lane])
             arguments = (place, data, split, hyperparameters, training, there, tracking, fold, seed)
-            return self._workers[lane].run(arguments, self._asked(step, on_validation))
+            outcome = self._workers[lane].run(arguments, self._asked(step, on_validation))
+            step = replace(step, score=outcome.metrics.get(MONITOR), finished=True)
+            return outcome
         except MachineError:
             self.leave_if_told()
             if self._dropped:
@@ -133,7 +136,8 @@ class Lanes:
 
         def ask(epochs: int, metrics: Mapping[str, float]) -> str | None:
             self._watch(replace(step, epoch=epochs, score=metrics.get(MONITOR)))
-            return on_validation(epochs, metrics) if on_validation else None
+            with self._judging:
+                return on_validation(epochs, metrics) if on_validation else None
 
         return ask
 

@@ -56,10 +56,11 @@ class Pool:
     def run(self, count: int | None, total: int | None = None, wait: bool = False) -> int:
         """As `Runner.run`; gives how many trials were ended. Raises as that, once all runners have left."""
         search = self.runner.search
-        limits = [limit for limit in (count, total, search.limit) if limit is not None]
+        before = sum(trial.state.is_finished() for trial in self.runner.trials())
+        limits = [count, *(limit and max(limit - before, 0) for limit in (total, search.limit))]
         runs = search.folds * len(search.seeds)
         names = tuple(f"{slot}:{device}" for slot, device in enumerate(self.slots))
-        shown = LiveTable(Standing(names, min(limits, default=None), runs, search.rule.better))
+        shown = LiveTable(Standing(names, _least(limits), runs, search.rule.better))
         (search.directory / LOGS).mkdir(parents=True, exist_ok=True)
         self._posts = [self._post(slot, total, wait) for slot in range(len(self.slots))]
         try:
@@ -187,3 +188,7 @@ class Pool:
         deadline = time.monotonic() + LEAVING
         for slot in list(self._processes):
             self._processes.pop(slot).end(max(deadline - time.monotonic(), 0.0))
+
+
+def _least(limits: Sequence[int | None]) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunStep:
-    """A run has begun, or come so far: `epoch` of `epochs` are done. `seconds`: of a run that is over, else None.
+    """A run has begun, or come so far: `epoch` of `epochs` are done.
 
     `lane`: which of a runner's processes does it, from 0. `score`: the metric of the last validation, if any.
+    `seconds`: of a run that is over, else None. `finished`: whether it came to its end.
     """
 
     lane: int
@@ -19,6 +20,7 @@ class RunStep:
     epochs: int
     score: float | None = None
     seconds: float | None = None
+    finished: bool = False
 
 
 @dataclass(frozen=True)

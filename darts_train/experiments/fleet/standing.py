@@ -32,9 +32,11 @@ class Standing:
             self._end(slot, step)
         elif step.seconds is not None:
             self.now.pop(slot, None)
-            self.finished += 1
-            self.of_unfinished += 1
-            self.seconds += step.seconds
+            self.words[slot] = line(step)
+            if step.finished:
+                self.finished += 1
+                self.of_unfinished += 1
+                self.seconds += step.seconds
         else:
             if slot not in self.now or self.now[slot].epoch > step.epoch:
                 self.begun[slot] = at
@@ -75,7 +77,9 @@ def line(step: Step) -> str:
     """What was told, for a log."""
     if isinstance(step, TrialEnd):
         return f"trial {step.number}: {step.words}" + (f" {step.score:.4f}" if step.score is not None else "")
-    done = f"over after {duration(step.seconds)}" if step.seconds is not None else f"epoch {step.epoch}/{step.epochs}"
+    done = f"epoch {step.epoch}/{step.epochs}"
+    if step.seconds is not None:
+        done = f"{'finished' if step.finished else 'not finished'} after {duration(step.seconds)}"
     return f"{step.cv_name}, fold {step.fold}, seed {step.seed}: {done}{_score(step)}"
 
 

@@ -105,8 +105,8 @@ class Worker:
                 else:
                     end: Outcome | Failed | Left = said
                     return end
-        except (EOFError, ConnectionError) as error:
-            raise self._lost() from error
+        except (EOFError, ConnectionError):
+            raise self._lost() from None
         except BaseException:
             self.end(0.0)
             raise
