@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.training.errors import OutOfMemory, UntrainableError
 from darts_train.training.fit import explained, quiet_lightning
-from darts_train.training.memory import OutOfMemory
-from darts_train.training.module import TrainingError
 
 
 @pytest.mark.parametrize(
@@ -23,7 +22,7 @@ from darts_train.training.module import TrainingError
             "patch 3 is damaged.",
         ),
         (torch.OutOfMemoryError("CUDA out of memory."), OutOfMemory, "--batch-size 8"),
-        (ValueError("Expected more than 1 value per channel when training"), TrainingError, "larger --batch-size"),
+        (ValueError("Expected more than 1 value per channel when training"), UntrainableError, "larger --batch-size"),
         (ZeroDivisionError("a bug"), ZeroDivisionError, "a bug"),
     ],
 )
