@@ -17,7 +17,7 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.experiments.sampling import values_of
 from darts_train.experiments.scoring import score_runs
 from darts_train.experiments.settings import plain
-from darts_train.experiments.study import Search, trial_rows
+from darts_train.experiments.study import PRUNED, Search, trial_rows
 
 
 def table_path(search: Search) -> Path:
@@ -40,7 +40,8 @@ def write_search_table(search: Search, read_trials: Callable[[], list[FrozenTria
 def search_table(search: Search, trials: list[FrozenTrial]) -> pd.DataFrame:
     """Rows of run_infos.parquet of every trial that has ended, with cv_name and one column per hyperparameter.
 
-    Lists are JSON text; a column whose values are of several types is text.
+    Where trials may be stopped, `pruned` says why a trial was. Lists are JSON text; a column whose values are of
+    several types is text.
     """
     ended = [(trial, rows) for trial in trials if trial.state.is_finished() and (rows := trial_rows(trial))]
     parts = [_trial_table(search, trial, rows) for trial, rows in ended]
@@ -60,6 +61,8 @@ def _trial_table(search: Search, trial: FrozenTrial, rows: list[RunRow]) -> pd.D
     score = score_runs([*runs, *[None] * missing], search.rule)
     table = run_infos(rows, score.run_is_unstable[: len(rows)], score.value, score.unstable)
     table.insert(0, "cv_name", names.cv_name(search.name, trial.number))
+    if search.pruning:
+        table["pruned"] = pd.Series([trial.user_attrs.get(PRUNED)] * len(table), dtype="object")  # why, of its trial
     for position, (name, value) in enumerate(values_of(search.space, trial.params).items(), start=1):
         table.insert(position, name, pd.Series([plain(value)] * len(table), dtype="object"))
     return table
