@@ -95,6 +95,10 @@ def test_a_reason_names_runs_and_the_best_trial(tmp_path, local):
     runner.run(5)
     stopped = [trial for trial in runner.trials() if trial.state.name == "PRUNED"]
     assert stopped
+    table = pd.read_parquet(table_path(search))
+    assert set(table["pruned"].dropna()) == {trial.user_attrs["pruned"] for trial in stopped}
+    assert set(table.loc[table["pruned"].notna(), "status"]) == {"finished"}
+    assert table.loc[table["pruned"].notna(), "score"].isna().all()
     for trial in stopped:
         assert "fold 0, seed 42: " in trial.user_attrs["pruned"]
         assert "of trial " in trial.user_attrs["pruned"]
@@ -137,6 +141,12 @@ def test_a_database_out_of_reach_stops_nobody(tmp_path, local, monkeypatch, capl
 
     monkeypatch.setattr(type(local), "call", gone)
     assert judge.at_validation(0, 42, 1, {"val/JaccardIndex": 1e-6}) is None
+
+
+def test_several_objectives_are_refused(local):
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    with pytest.raises(UserError, match="by one score, and this search has several"):
+        Judges(local, study, parse_scoring(METRIC, "harmonic"), PruningRule())
 
 
 def test_a_curve_is_that_of_the_best_checkpoint_and_goes_on_after_a_kill():

@@ -35,6 +35,9 @@ class Judges:
     """Makes the judge of each trial that a runner works on; remembers trials that have ended, which change no more."""
 
     def __init__(self, database: Database, study: optuna.Study, scoring: ScoringRule, rule: PruningRule) -> None:
+        """Raises UserError for a study of several objectives, where none is the best."""
+        if len(database.call(lambda: study.directions)) > 1:
+            raise UserError("--prune, --prune-epochs: trials are compared by one score, and this search has several.")
         self.database, self.study, self.scoring, self.rule = database, study, scoring, rule
         self._ended: dict[int, Record] = {}
 
