@@ -97,8 +97,8 @@ def test_a_reason_names_runs_and_the_best_trial(tmp_path, local):
     assert stopped
     table = pd.read_parquet(table_path(search))
     assert set(table["pruned"].dropna()) == {trial.user_attrs["pruned"] for trial in stopped}
-    assert set(table.loc[table["pruned"].notna(), "status"]) == {"finished"}
-    assert table.loc[table["pruned"].notna(), "score"].isna().all()
+    assert set(table.loc[table["reason"].notna(), "status"]) == {"finished"}
+    assert table.loc[table["reason"].notna(), "score"].isna().all()
     for trial in stopped:
         assert "fold 0, seed 42: " in trial.user_attrs["pruned"]
         assert "of trial " in trial.user_attrs["pruned"]
