@@ -69,8 +69,8 @@ class Place:
 
 def run_stub(directory: str, address: str, points: str, lease_seconds: str, epoch_seconds: str) -> None:
     """A runner whose runs only sleep, in this process, until every point has ended."""
-    from darts_train.experiments.runner import open_runner
-    from darts_train.experiments.storage import database_url, open_database
+    from darts_train.experiments.database.storage import database_url, open_database
+    from darts_train.experiments.searching.runner import open_runner
     from tests.experiments import stub
 
     stub.epoch_seconds = float(epoch_seconds)
@@ -150,8 +150,8 @@ def disturb(runners: Runners, server, proxy, options: argparse.Namespace) -> Cou
 
 def checked(place: Place, calm: dict[int, float]) -> list[str]:
     """What is wrong with a sweep that has come to its end."""
-    from darts_train.experiments.run_store import RunStore
-    from darts_train.experiments.storage import database_url, open_database
+    from darts_train.experiments.database.run_store import RunStore
+    from darts_train.experiments.database.storage import database_url, open_database
 
     wrong = []
     database = open_database(database_url(place.address))
@@ -170,7 +170,7 @@ def scores_of(place: Place) -> dict[int, float]:
     """Score of each complete trial."""
     import optuna
 
-    from darts_train.experiments.storage import database_url, open_database
+    from darts_train.experiments.database.storage import database_url, open_database
 
     study = optuna.load_study(study_name=NAME, storage=open_database(database_url(place.address)).storage)
     return {trial.number: trial.value for trial in study.trials if trial.state.name == "COMPLETE"}

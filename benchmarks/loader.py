@@ -38,9 +38,9 @@ from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.raster.band import Band
 from darts_train.training.augmentation.pipeline import Pipeline
 from darts_train.training.augmentation.usual import step_seed
-from darts_train.training.held import HeldPatches
-from darts_train.training.patches import EpochSampler, PatchDataset
-from darts_train.training.threaded_loader import ThreadedLoader
+from darts_train.training.loading.held import HeldPatches
+from darts_train.training.loading.patches import EpochSampler, PatchDataset
+from darts_train.training.loading.threaded_loader import ThreadedLoader
 
 BATCH = 8
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

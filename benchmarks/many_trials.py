@@ -25,14 +25,14 @@ from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 
 from darts_train.artifacts.run_infos import RunRow
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
-from darts_train.experiments.runner import Runner, open_runner
-from darts_train.experiments.sampling import distribution, point, to_stored
+from darts_train.experiments.database.storage import Database, database_url, look_into, open_database, runs
 from darts_train.experiments.scoring import parse_scoring
+from darts_train.experiments.searching.runner import Runner, open_runner
+from darts_train.experiments.searching.sampling import distribution, point, to_stored
+from darts_train.experiments.searching.study import RUN, UNSTABLE, Search
 from darts_train.experiments.settings import Settings
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
 from darts_train.experiments.status import status_of
-from darts_train.experiments.storage import Database, database_url, look_into, open_database, runs
-from darts_train.experiments.study import RUN, UNSTABLE, Search
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 
 SPACE = {

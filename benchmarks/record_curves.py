@@ -25,19 +25,19 @@ from torch.func import functional_call
 from darts_train.base.files import atomic_path
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
-from darts_train.experiments.run_network import make_module
-from darts_train.experiments.run_settings import prepare_run
-from darts_train.experiments.sampling import point
+from darts_train.experiments.one_run.network import make_module
+from darts_train.experiments.one_run.settings import prepare_run
+from darts_train.experiments.searching.sampling import point
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
 from darts_train.metrics.state import SegmentationMetrics
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 from darts_train.quickstart.state import State
 from darts_train.quickstart.steps import Work, cut_patches
 from darts_train.quickstart.task import CLOUD, Recipe
 from darts_train.training.augmentation import step_seed
-from darts_train.training.optimisers import make_optimiser
-from darts_train.training.patches import EpochSampler, as_tensor
-from darts_train.training.schedules import Position, set_rate
+from darts_train.training.loading.patches import EpochSampler, as_tensor
+from darts_train.training.optimising.optimisers import make_optimiser
+from darts_train.training.optimising.schedules import Position, set_rate
 
 CURVES = Path(__file__).parent / "data" / "curves.parquet"
 FOLDS, EPOCHS, SEED, EVERY = 5, 18, 42, 8

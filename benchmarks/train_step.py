@@ -50,11 +50,11 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.training.bare import BareSteps
-from darts_train.training.devices import arithmetic
+from darts_train.training.hardware.devices import arithmetic
 from darts_train.training.health import EpochHealth
-from darts_train.training.metrics_file import read_rows
+from darts_train.training.loading.patches import PatchDataset
 from darts_train.training.module import SegmentationModule
-from darts_train.training.patches import PatchDataset
+from darts_train.training.tracking.metrics_file import read_rows
 
 BATCH, BARE_WANTED = 8, 0.95
 IGNORE = 2  # of the reference

@@ -16,22 +16,22 @@ from darts_train.base.errors import UserError
 from darts_train.base.executor import core_count
 from darts_train.dataset.cache import CacheShape
 from darts_train.dataset.splits import SplitIndices
-from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.experiments.bench_result import BenchResult
-from darts_train.experiments.run_network import make_module
-from darts_train.experiments.run_settings import PreparedRun, check_reader, make_reader, prepare_run
-from darts_train.experiments.world import choose_devices
+from darts_train.experiments.one_run.augmentation_file import with_read_augmentations
+from darts_train.experiments.one_run.network import make_module
+from darts_train.experiments.one_run.settings import PreparedRun, check_reader, make_reader, prepare_run
+from darts_train.experiments.one_run.world import choose_devices
 from darts_train.options.learning import Data, Device, Devices, Hyperparameters, Run, Split, Training
 from darts_train.options.tools import Bench
 from darts_train.training.bare import BareSteps
-from darts_train.training.compiling import check_compiling
-from darts_train.training.data_module import HELD, TrainDataModule, check_cache
-from darts_train.training.devices import arithmetic, resolve_precision
 from darts_train.training.fit import explained
-from darts_train.training.flops import device_peak, patch_flops, utilisation
+from darts_train.training.hardware.compiling import check_compiling
+from darts_train.training.hardware.devices import arithmetic, resolve_precision
+from darts_train.training.hardware.flops import device_peak, patch_flops, utilisation
+from darts_train.training.loading.data_module import HELD, TrainDataModule, check_cache
+from darts_train.training.loading.patches import Batch
 from darts_train.training.losses.build import training_pixels, with_numbers
 from darts_train.training.module import TrainingError
-from darts_train.training.patches import Batch
 
 MOST_HELD = 64  # batches that are read into memory or onto the device for the measurement
 WARM_UP = 2  # steps

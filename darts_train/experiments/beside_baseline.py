@@ -11,7 +11,7 @@ from darts_train.base.errors import UserError
 
 if TYPE_CHECKING:
     from darts_train.artifacts.run_record import RunRecord
-    from darts_train.experiments.run_job import RunResult
+    from darts_train.experiments.one_run.job import RunResult
 
 
 def with_baseline(result: "RunResult", artifact_dir: Path) -> "RunResult":

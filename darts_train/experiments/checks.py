@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.experiments.sampling import point
-from darts_train.experiments.search_space import SearchSpace
+from darts_train.experiments.searching.sampling import point
 from darts_train.experiments.settings import Settings
+from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.options.learning import Data, Device
 
 PROBED_POINTS = 8  # of a search; each builds a network without memory, a second at most

@@ -27,19 +27,19 @@ from darts_train.experiments.alone import alone_in
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.failures import failure_kind
 from darts_train.experiments.fleet.ahead import ahead
-from darts_train.experiments.judging import Judge
 from darts_train.experiments.scoring import ScoringRule, parse_scoring, score_runs
+from darts_train.experiments.searching.judging import Judge
 from darts_train.experiments.settings import Settings, require_same
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.nested import Trust
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
-from darts_train.training.pruned import PrunedError
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.stopping.pruned import PrunedError
+from darts_train.training.tracking.check import check_tracking
 
 if TYPE_CHECKING:
     from darts_train.experiments.fleet.messages import Outcome
-    from darts_train.experiments.oof import OofMaker, OofResult
     from darts_train.experiments.run import RunResult
+    from darts_train.experiments.trust.oof import OofMaker, OofResult
 
 CV_FILE = "cv.json"
 Execute = Callable[
@@ -141,8 +141,8 @@ def cross_validation_smp(
     Raises UserError, before anything is trained, for settings that cannot work, for trackers that cannot, and for a
     name that was used with other settings.
     """
-    from darts_train.experiments.certificates import certify_folds
     from darts_train.experiments.checks import check_settings, open_train_data
+    from darts_train.experiments.trust.certificates import certify_folds
 
     check_tracking(tracking)
     settings = Settings(data, split, hyperparameters, training)
@@ -182,7 +182,7 @@ def cross_validation_smp(
 
 def _oof_maker(plan: Plan, device: Device) -> "Callable[[], OofMaker]":
     """What makes out-of-fold predictions, when it is first needed: the directory may be somebody else's before."""
-    from darts_train.experiments.oof import OofMaker, require_folds
+    from darts_train.experiments.trust.oof import OofMaker, require_folds
 
     require_folds(plan.settings.split)
     return functools.cache(lambda: OofMaker.open(plan.directory, plan.settings, device))

@@ -24,8 +24,8 @@ from darts_train.base.log import logger
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
 from darts_train.dataset.tables import write_parquet
-from darts_train.experiments.evaluation_figures import FIGURES, draw
-from darts_train.experiments.evaluation_tables import (
+from darts_train.experiments.evaluating.figures import FIGURES, draw
+from darts_train.experiments.evaluating.tables import (
     SCORES_FILE,
     SWEEP_FILE,
     by_name,
@@ -36,7 +36,7 @@ from darts_train.experiments.evaluation_tables import (
     sweep_table,
     without_nan,
 )
-from darts_train.experiments.run_settings import check_fit
+from darts_train.experiments.one_run.settings import check_fit
 from darts_train.metrics.curves import best_thresholds
 from darts_train.metrics.groups import Row
 from darts_train.metrics.intervals import Interval, jaccard_interval
@@ -46,14 +46,14 @@ from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.models.normalisation import OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Artifacts, Data, Device, Split, Test, Tracking
-from darts_train.training.data_module import TrainDataModule
-from darts_train.training.devices import arithmetic
 from darts_train.training.evaluate import Evaluation, evaluate
+from darts_train.training.hardware.devices import arithmetic
+from darts_train.training.loading.data_module import TrainDataModule
+from darts_train.training.loading.patches import Indices
 from darts_train.training.losses.build import recorded_loss
 from darts_train.training.losses.common import Loss
-from darts_train.training.patches import Indices
-from darts_train.training.trackers import make_services, read_settings
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.tracking.check import check_tracking
+from darts_train.training.tracking.trackers import make_services, read_settings
 
 FEW = 10  # scenes, below which an interval of theirs says too little
 DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*")  # of a nested cross-validation: {name}/outer{f}/{cv_name}/{run}

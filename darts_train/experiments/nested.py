@@ -23,19 +23,19 @@ from darts_train.base.log import logger
 from darts_train.dataset.certificate import Certificate
 from darts_train.dataset.outer_fold import outer_fold
 from darts_train.experiments.alone import alone_in
-from darts_train.experiments.certificates import certify_outer
 from darts_train.experiments.cross_validation import Execute, fold_count
-from darts_train.experiments.hyperparameter_space import read_hyperparameters
-from darts_train.experiments.lease import LEASE_SECONDS
-from darts_train.experiments.nested_result import NestedResult, OuterFold, write_nested_table
-from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
-from darts_train.experiments.retrain import retrain_and_test
-from darts_train.experiments.runner import open_runner
-from darts_train.experiments.sampling import SamplerName
+from darts_train.experiments.database.lease import LEASE_SECONDS
 from darts_train.experiments.scoring import ScoringRule, score_runs
-from darts_train.experiments.search_space import SearchSpace
+from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.searching.retrain import retrain_and_test
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.sampling import SamplerName
+from darts_train.experiments.searching.study import Best, Search, best_trial
 from darts_train.experiments.settings import Settings, field_types, plain, require_same
-from darts_train.experiments.study import Best, Search, best_trial
+from darts_train.experiments.space.hyperparameters import read_hyperparameters
+from darts_train.experiments.space.search_space import SearchSpace
+from darts_train.experiments.trust.certificates import certify_outer
+from darts_train.experiments.trust.nested_result import NestedResult, OuterFold, write_nested_table
 from darts_train.options.learning import (
     Artifacts,
     Data,
@@ -48,7 +48,7 @@ from darts_train.options.learning import (
 )
 from darts_train.options.nested import Nested, Trust
 from darts_train.options.searching import Repeats, Scoring
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.tracking.check import check_tracking
 
 if TYPE_CHECKING:
     from darts_train.experiments.evaluate_run import TestResult

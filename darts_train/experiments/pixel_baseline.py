@@ -26,12 +26,12 @@ from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.pixel_table import PixelSampler, PixelTable
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
-from darts_train.experiments.run_settings import input_specification, plain_settings
+from darts_train.experiments.one_run.settings import input_specification, plain_settings
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.options.baseline import Baseline
 from darts_train.options.learning import Artifacts, Data, Split
-from darts_train.training.data_module import TrainDataModule
 from darts_train.training.evaluate import evaluate
+from darts_train.training.loading.data_module import TrainDataModule
 from darts_train.training.losses.build import recorded_loss
 from darts_train.training.pixel_network import PixelNetwork, fit_pixels, make_classifier
 

@@ -21,12 +21,12 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.sample_weights import sample_weights
-from darts_train.experiments.augmentation_file import with_read_augmentations
 from darts_train.experiments.beside_baseline import with_baseline
-from darts_train.experiments.crew import Crew
 from darts_train.experiments.evaluate_run import TestResult, test_smp
-from darts_train.experiments.run_job import RunJob, RunResult, follow_run, go_on_or_begin
-from darts_train.experiments.run_settings import (
+from darts_train.experiments.one_run.augmentation_file import with_read_augmentations
+from darts_train.experiments.one_run.crew import Crew
+from darts_train.experiments.one_run.job import RunJob, RunResult, follow_run, go_on_or_begin
+from darts_train.experiments.one_run.settings import (
     check_reader,
     check_recomputing,
     check_start,
@@ -35,7 +35,7 @@ from darts_train.experiments.run_settings import (
     run_fingerprint,
     validate_run_settings,
 )
-from darts_train.experiments.world import check_shares, choose_devices
+from darts_train.experiments.one_run.world import check_shares, choose_devices
 from darts_train.options.learning import (
     Artifacts,
     Data,
@@ -47,13 +47,13 @@ from darts_train.options.learning import (
     Tracking,
     Training,
 )
-from darts_train.training.compiling import check_compiling
-from darts_train.training.data_module import check_cache
-from darts_train.training.devices import resolve_precision
+from darts_train.training.hardware.compiling import check_compiling
+from darts_train.training.hardware.devices import resolve_precision
+from darts_train.training.loading.data_module import check_cache
 from darts_train.training.losses.build import check_length
 from darts_train.training.module import TrainingError
-from darts_train.training.pruned import OnValidation
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.stopping.pruned import OnValidation
+from darts_train.training.tracking.check import check_tracking
 
 __all__ = ["RunPlace", "RunResult", "TestResult", "execute_run", "test_smp", "train_smp", "validate_run_settings"]
 

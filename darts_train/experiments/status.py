@@ -14,12 +14,9 @@ import sqlalchemy as sa
 
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.files import require_directory
-from darts_train.experiments.estimate import hours
-from darts_train.experiments.lease import seconds_now
-from darts_train.experiments.process_identity import is_dead
-from darts_train.experiments.sampling import limit_of
-from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.storage import (
+from darts_train.experiments.database.lease import seconds_now
+from darts_train.experiments.database.process_identity import is_dead
+from darts_train.experiments.database.storage import (
     DATABASE_FILE,
     Connection,
     database_file,
@@ -30,8 +27,7 @@ from darts_train.experiments.storage import (
     shown,
     sqlite_url,
 )
-from darts_train.experiments.study import FACTS, N_TRIALS, UNSTABLE
-from darts_train.experiments.study_sql import (
+from darts_train.experiments.database.study_sql import (
     ask,
     directions,
     of_study,
@@ -42,6 +38,10 @@ from darts_train.experiments.study_sql import (
     trial_values,
     trials,
 )
+from darts_train.experiments.searching.estimate import hours
+from darts_train.experiments.searching.sampling import limit_of
+from darts_train.experiments.searching.study import FACTS, N_TRIALS, UNSTABLE
+from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.options.learning import Artifacts
 from darts_train.options.status import Status
 

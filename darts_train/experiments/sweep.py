@@ -17,21 +17,18 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
-from darts_train.experiments.certificates import write_certificate
 from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
-from darts_train.experiments.estimate import say_disk
+from darts_train.experiments.database.lease import LEASE_SECONDS
+from darts_train.experiments.database.storage import DATABASE_FILE, database_file, database_url, open_database, shown
 from darts_train.experiments.fleet.hands import hands_of
-from darts_train.experiments.lease import LEASE_SECONDS
-from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.pruning.rule import PruningRule
 from darts_train.experiments.pruning.setup import hyperband, with_pruning
-from darts_train.experiments.runner import Runner, open_runner
-from darts_train.experiments.sampling import SamplerName
-from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.settings import Settings
-from darts_train.experiments.storage import DATABASE_FILE, database_file, database_url, open_database, shown
-from darts_train.experiments.study import (
+from darts_train.experiments.searching.estimate import say_disk
+from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.searching.runner import Runner, open_runner
+from darts_train.experiments.searching.sampling import SamplerName
+from darts_train.experiments.searching.study import (
     Best,
     StoredSearch,
     best_trial,
@@ -42,13 +39,16 @@ from darts_train.experiments.study import (
     stored_search,
     study_names,
 )
-from darts_train.experiments.wandb_space import WandbSweep, read_wandb_sweep
+from darts_train.experiments.settings import Settings
+from darts_train.experiments.space.search_space import SearchSpace
+from darts_train.experiments.space.wandb import WandbSweep, read_wandb_sweep
+from darts_train.experiments.trust.certificates import write_certificate
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Hyperparameters, Split, Tracking, Training
 from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring, Sweep
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.tracking.check import check_tracking
 
 COMMAND = "optuna-sweep-smp"
 OTHER_DEFAULTS = ("early_stopping_patience", "scoring_metric")  # the command has its own

@@ -13,21 +13,16 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
-from darts_train.experiments.certificates import write_certificate
 from darts_train.experiments.cross_validation import Execute
-from darts_train.experiments.estimate import say_disk
+from darts_train.experiments.database.lease import LEASE_SECONDS
 from darts_train.experiments.fleet.hands import hands_of
-from darts_train.experiments.hyperparameter_space import read_hyperparameters
-from darts_train.experiments.lease import LEASE_SECONDS
-from darts_train.experiments.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.pruning.setup import with_pruning
-from darts_train.experiments.retrain import retrain_and_test
-from darts_train.experiments.runner import Runner, open_runner
-from darts_train.experiments.sampling import SamplerName
-from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.settings import Settings
-from darts_train.experiments.study import (
+from darts_train.experiments.searching.estimate import say_disk
+from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.searching.retrain import retrain_and_test
+from darts_train.experiments.searching.runner import Runner, open_runner
+from darts_train.experiments.searching.sampling import SamplerName
+from darts_train.experiments.searching.study import (
     Best,
     best_trial,
     failed_trials,
@@ -36,12 +31,17 @@ from darts_train.experiments.study import (
     pruned_trials,
     remember_total,
 )
+from darts_train.experiments.searching.table import table_path
+from darts_train.experiments.settings import Settings
+from darts_train.experiments.space.hyperparameters import read_hyperparameters
+from darts_train.experiments.space.search_space import SearchSpace
+from darts_train.experiments.trust.certificates import write_certificate
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring, Tune
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.tracking.check import check_tracking
 
 if TYPE_CHECKING:
     from darts_train.experiments.run import RunResult, TestResult

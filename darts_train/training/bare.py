@@ -4,10 +4,10 @@ import torch
 
 from darts_train.options.learning import Precision
 from darts_train.training.augmentation.usual import step_seed
-from darts_train.training.devices import resolve_precision
+from darts_train.training.hardware.devices import resolve_precision
+from darts_train.training.loading.patches import Batch
 from darts_train.training.module import SegmentationModule
-from darts_train.training.optimisers import make_optimiser
-from darts_train.training.patches import Batch
+from darts_train.training.optimising.optimisers import make_optimiser
 
 _DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 

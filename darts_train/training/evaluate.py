@@ -15,8 +15,8 @@ from darts_train.metrics.groups import Groups, add_up
 from darts_train.metrics.object_state import ObjectMetrics
 from darts_train.metrics.state import SegmentationMetrics
 from darts_train.models.input_spec import InputLayer
+from darts_train.training.loading.patches import Batch
 from darts_train.training.losses.common import Loss
-from darts_train.training.patches import Batch
 
 
 @dataclass(frozen=True, eq=False)

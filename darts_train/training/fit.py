@@ -1,8 +1,8 @@
 """One call of Lightning's trainer, with everything that must be the same in every run set here.
 
 What Lightning does: the loops, devices, mixed precision. What it does not: its checkpoint, early-stopping and CSV
-callbacks are replaced by ones that survive a kill (`checkpoint.py`, `trackers.py`), its chatter is silenced, and its
-way of leaving the process on Ctrl+C is turned back into a KeyboardInterrupt.
+callbacks are replaced by ones that survive a kill (`checkpoints/checkpoint.py`, `tracking/trackers.py`), its chatter is
+silenced, and its way of leaving the process on Ctrl+C is turned back into a KeyboardInterrupt.
 """
 
 import logging
@@ -21,25 +21,25 @@ from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Hyperparameters, Training
-from darts_train.training.checkpoint import AtomicCheckpointIO, KeepCheckpoints
-from darts_train.training.compiling import first_line, is_of_compiling
-from darts_train.training.data_module import TrainDataModule
-from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.checkpoints.checkpoint import AtomicCheckpointIO, KeepCheckpoints
 from darts_train.training.errors import UntrainableError
-from darts_train.training.health import EpochHealth
-from darts_train.training.memory import NEEDS_TWO, OutOfMemory, is_out_of_memory
-from darts_train.training.module import SegmentationModule
-from darts_train.training.pruned import PrunedError
-from darts_train.training.ranks import (
+from darts_train.training.hardware.compiling import first_line, is_of_compiling
+from darts_train.training.hardware.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.hardware.memory import NEEDS_TWO, OutOfMemory, is_out_of_memory
+from darts_train.training.hardware.ranks import (
     AddsUpValidation,
     Place,
     World,
     trainer_settings,
     without_lightnings_vote,
 )
-from darts_train.training.services import ServiceTracker
-from darts_train.training.termination import LeaveOnSignals
-from darts_train.training.trackers import FileTracker
+from darts_train.training.health import EpochHealth
+from darts_train.training.loading.data_module import TrainDataModule
+from darts_train.training.module import SegmentationModule
+from darts_train.training.stopping.pruned import PrunedError
+from darts_train.training.stopping.termination import LeaveOnSignals
+from darts_train.training.tracking.services import ServiceTracker
+from darts_train.training.tracking.trackers import FileTracker
 
 _WORKER = "in DataLoader worker process"
 

@@ -16,9 +16,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.log import logger
-from darts_train.training import ranks
-from darts_train.training.flops import device_peak, patch_flops, utilisation
-from darts_train.training.patches import Batch
+from darts_train.training.hardware import ranks
+from darts_train.training.hardware.flops import device_peak, patch_flops, utilisation
+from darts_train.training.loading.patches import Batch
 
 if TYPE_CHECKING:
     from darts_train.options.learning import Precision

@@ -25,19 +25,19 @@ from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import NetworkArguments, read_model_config
 from darts_train.options.learning import Hyperparameters
-from darts_train.training import ranks
 from darts_train.training.augmentation.albumentations_library import pipeline_tree
 from darts_train.training.augmentation.pipeline import Pipeline
 from darts_train.training.augmentation.usual import USUAL, step_seed
-from darts_train.training.averaging import AveragedWeights, restore_trained
+from darts_train.training.checkpoints.mid_epoch import MID_EPOCH, left, taken_up
 from darts_train.training.errors import TrainingError as TrainingError
+from darts_train.training.hardware import ranks
 from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
+from darts_train.training.loading.mixing import Mixed, Mixing, finished
+from darts_train.training.loading.patches import Batch
 from darts_train.training.losses.build import make_loss
-from darts_train.training.mid_epoch import MID_EPOCH, left, taken_up
-from darts_train.training.mixing import Mixed, Mixing, finished
-from darts_train.training.optimisers import make_optimiser, set_frozen
-from darts_train.training.patches import Batch
-from darts_train.training.schedules import Position, Rate, Schedule, set_rate
+from darts_train.training.optimising.averaging import AveragedWeights, restore_trained
+from darts_train.training.optimising.optimisers import make_optimiser, set_frozen
+from darts_train.training.optimising.schedules import Position, Rate, Schedule, set_rate
 from darts_train.training.seeds import DROPOUT, INIT, mixed_seed
 
 PREFIX = "model."  # of the network's weights in a state dict

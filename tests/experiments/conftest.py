@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from darts_train.experiments.storage import database_url, open_database, sqlite_url
+from darts_train.experiments.database.storage import database_url, open_database, sqlite_url
 from tests.support.postgres import Postgres
 
 

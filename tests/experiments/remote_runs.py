@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from darts_train.base.errors import UserError
 from darts_train.training.errors import OutOfMemory, TrainingError
-from darts_train.training.pruned import PrunedError
+from darts_train.training.stopping.pruned import PrunedError
 
 
 def result(value=0.5):

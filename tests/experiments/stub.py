@@ -14,10 +14,10 @@ from darts_train.artifacts.run_record import RunRecord, read_record, write_recor
 from darts_train.base.errors import UserError
 from darts_train.base.hashes import hash_json
 from darts_train.base.locks import exclusive_lock
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
 from darts_train.experiments.scoring import parse_scoring
+from darts_train.experiments.searching.study import Search
 from darts_train.experiments.settings import Settings, plain
-from darts_train.experiments.study import Search
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 
 EPOCHS = 3

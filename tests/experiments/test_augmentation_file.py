@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.augmentation_file import with_read_augmentations
+from darts_train.experiments.one_run.augmentation_file import with_read_augmentations
 from darts_train.options.learning import Hyperparameters
 from darts_train.training.augmentation.albumentations_library import pipeline_tree
 from darts_train.training.augmentation.text import parse_steps

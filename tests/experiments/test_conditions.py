@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters, read_hyperparameters
-from darts_train.experiments.points import drawn, point, spread
-from darts_train.experiments.sampling import limit_of, make_sampler
-from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.storage import open_database, sqlite_url
-from darts_train.experiments.study import best_trial, suggest_all
-from darts_train.experiments.wandb_space import parse_wandb_sweep
+from darts_train.experiments.database.storage import open_database, sqlite_url
+from darts_train.experiments.searching.sampling import limit_of, make_sampler
+from darts_train.experiments.searching.study import best_trial, suggest_all
+from darts_train.experiments.searching.table import table_path
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters, read_hyperparameters
+from darts_train.experiments.space.points import drawn, point, spread
+from darts_train.experiments.space.search_space import SearchSpace
+from darts_train.experiments.space.wandb import parse_wandb_sweep
 
 from .stub import make_search, make_settings
 from .test_runner import runner_of

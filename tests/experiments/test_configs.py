@@ -9,9 +9,12 @@ from darts_train.training.losses_terms import parse_terms
 import darts_train.cli.main  # noqa: F401  (declares the commands)
 from darts_train.cli.config_file import read_options
 from darts_train.cli.registry import options_for
-from darts_train.experiments.densities import Beta, LogNormal, Normal
-from darts_train.experiments.hyperparameter_space import read_hyperparameters
-from darts_train.experiments.parameters import (
+from darts_train.experiments.database.storage import database_url
+from darts_train.experiments.searching.sampling import point
+from darts_train.experiments.settings import Settings
+from darts_train.experiments.space.densities import Beta, LogNormal, Normal
+from darts_train.experiments.space.hyperparameters import read_hyperparameters
+from darts_train.experiments.space.parameters import (
     Choice,
     Constant,
     IntUniform,
@@ -20,10 +23,7 @@ from darts_train.experiments.parameters import (
     ReversedLogUniform,
     Uniform,
 )
-from darts_train.experiments.sampling import point
-from darts_train.experiments.settings import Settings
-from darts_train.experiments.storage import database_url
-from darts_train.experiments.wandb_space import parse_wandb_sweep, read_wandb_sweep
+from darts_train.experiments.space.wandb import parse_wandb_sweep, read_wandb_sweep
 from darts_train.models.arguments import parse_options
 from darts_train.options.learning import Data, Hyperparameters, Split, Training
 from darts_train.options.searching import Sweep

@@ -15,7 +15,7 @@ from darts_train.experiments.cross_validation import AbandonedError, Plan, cross
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.options.learning import Split
 from darts_train.options.searching import Repeats
-from darts_train.training.pruned import PrunedError
+from darts_train.training.stopping.pruned import PrunedError
 
 from ..artifacts.test_baselines import written
 from .stub import DEVICE, TRACKING, execute, iou, make_settings

@@ -9,12 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.densities import Beta, LogNormal, Normal
-from darts_train.experiments.field_values import limits
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
-from darts_train.experiments.parameters import Choice, LogUniform, QLogUniform, parameter_from_json, parameter_to_json
-from darts_train.experiments.stored_values import distribution, from_stored, to_stored
-from darts_train.experiments.wandb_space import parse_wandb_sweep
+from darts_train.experiments.space.densities import Beta, LogNormal, Normal
+from darts_train.experiments.space.field_values import limits
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
+from darts_train.experiments.space.parameters import (
+    Choice,
+    LogUniform,
+    QLogUniform,
+    parameter_from_json,
+    parameter_to_json,
+)
+from darts_train.experiments.space.stored_values import distribution, from_stored, to_stored
+from darts_train.experiments.space.wandb import parse_wandb_sweep
 
 unit = st.floats(0, 1, exclude_max=True)
 GRID = [(i + 0.5) / 2000 for i in range(2000)]

@@ -11,15 +11,15 @@ from darts_train.artifacts.run_record import read_record
 from darts_train.cli.main import main
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
-from darts_train.experiments import crew
+from darts_train.experiments.one_run import crew
 from darts_train.experiments.run import train_smp
 from darts_train.metrics.state import SegmentationMetrics
 from darts_train.options.learning import Artifacts, Data, Device, Devices, Run, Split, Tracking
-from darts_train.training.checkpoint import read_checkpoint
-from darts_train.training.data_module import TrainDataModule
-from darts_train.training.metrics_file import read_rows
+from darts_train.training.checkpoints.checkpoint import read_checkpoint
+from darts_train.training.loading.data_module import TrainDataModule
 from darts_train.training.module import SegmentationModule
-from darts_train.training.termination import LeaveOnSignals
+from darts_train.training.stopping.termination import LeaveOnSignals
+from darts_train.training.tracking.metrics_file import read_rows
 from tests.support.forking import fork_server
 from tests.support.mates import fork_mates
 from tests.support.runs import SMALL, hyperparameters, learned_rows, training, weights_hash
@@ -78,7 +78,7 @@ def _killed(patch):
 
 def _damaged(patch):
     from darts_train.base.errors import UserError
-    from darts_train.training.patches import PatchDataset
+    from darts_train.training.loading.patches import PatchDataset
 
     def broken(*_):
         raise UserError("patch 3 is damaged")

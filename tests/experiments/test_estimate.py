@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_train.artifacts.run_infos import RunRow
-from darts_train.experiments import estimate
-from darts_train.experiments.estimate import HoursTold, checkpoint_bytes, estimate_disk, hours, megabytes, say_disk
+from darts_train.experiments.searching import estimate
+from darts_train.experiments.searching.estimate import (
+    HoursTold,
+    checkpoint_bytes,
+    estimate_disk,
+    hours,
+    megabytes,
+    say_disk,
+)
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Hyperparameters
 

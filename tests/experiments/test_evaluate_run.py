@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.experiments import evaluate_run, evaluation_figures
+from darts_train.experiments import evaluate_run
+from darts_train.experiments.evaluating import figures as evaluation_figures
 from darts_train.experiments.run import test_smp as call_test
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.learning import Test as RunToTest  # pytest collects what is called Test
-from darts_train.training import sample_figures
+from darts_train.training.pictures import of_samples as sample_figures
 from tests.support.runs import run
 from tests.support.sets import make_set
 

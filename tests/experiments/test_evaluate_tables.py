@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from darts_train.experiments.evaluate_run import TestResult as Result  # pytest collects what is called Test
-from darts_train.experiments.evaluation_figures import worst_patches
-from darts_train.experiments.evaluation_tables import by_name, lines_of, ranked, score_rows, score_table, sweep_table
+from darts_train.experiments.evaluating.figures import worst_patches
+from darts_train.experiments.evaluating.tables import by_name, lines_of, ranked, score_rows, score_table, sweep_table
 from darts_train.metrics.curves import best_thresholds
 from darts_train.training.evaluate import evaluate
 from darts_train.training.losses.focal import FocalLoss

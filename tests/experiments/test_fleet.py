@@ -20,8 +20,8 @@ from darts_train.experiments.fleet.live_table import LiveTable
 from darts_train.experiments.fleet.pool import LOGS
 from darts_train.experiments.fleet.progress import RunStep, TrialEnd
 from darts_train.experiments.fleet.standing import Standing, duration, table
-from darts_train.experiments.runner import open_runner
-from darts_train.experiments.search_table import table_path
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.table import table_path
 from darts_train.options.fleet import Fleet
 from darts_train.options.learning import Device
 

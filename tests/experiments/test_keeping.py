@@ -5,11 +5,11 @@ from darts_train.artifacts.kept import remove_checkpoints, require_kept
 from darts_train.artifacts.run_infos import read_run_infos
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
-from darts_train.experiments import versions
-from darts_train.experiments.preparation import require_no_other
-from darts_train.experiments.runner import open_runner
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.study import stored_search
+from darts_train.experiments.searching import versions
+from darts_train.experiments.searching.preparation import require_no_other
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.study import stored_search
+from darts_train.experiments.searching.table import table_path
 from darts_train.models.locate import locate_model
 from darts_train.options.keeping import Keeping
 

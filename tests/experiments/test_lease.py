@@ -6,8 +6,8 @@ import time
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.lease import DOOR, Keeper, Leases
-from darts_train.experiments.process_identity import is_dead, own_identity
+from darts_train.experiments.database.lease import DOOR, Keeper, Leases
+from darts_train.experiments.database.process_identity import is_dead, own_identity
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_claim_whose_answer_got_lost_is_granted_again(make):
 
 
 def test_a_dead_process_of_this_machine_holds_nothing(make):
-    code = "from darts_train.experiments.process_identity import own_identity; print(own_identity())"
+    code = "from darts_train.experiments.database.process_identity import own_identity; print(own_identity())"
     dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert is_dead(dead)
     assert make(dead).claim(0) is not None
@@ -74,7 +74,9 @@ def test_a_living_process_is_not_dead_nor_is_one_elsewhere():
 
 
 def test_a_process_that_is_only_waited_for_is_dead():
-    code = "import sys; from darts_train.experiments.process_identity import own_identity; print(own_identity())"
+    code = (
+        "import sys; from darts_train.experiments.database.process_identity import own_identity; print(own_identity())"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         identity = process.stdout.readline().strip()
         process.stdout.read()

@@ -10,10 +10,10 @@ import pytest
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
 from darts_train.dataset.certificate import Certificate
-from darts_train.experiments.certificates import certify_outer
 from darts_train.experiments.nested import nested_cross_validation_smp
-from darts_train.experiments.nested_result import NestedResult, OuterFold
 from darts_train.experiments.settings import Settings
+from darts_train.experiments.trust.certificates import certify_outer
+from darts_train.experiments.trust.nested_result import NestedResult, OuterFold
 from darts_train.metrics.intervals import mean_interval
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.nested import Nested, Trust

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
-from darts_train.experiments.pareto import non_dominated, objectives
-from darts_train.experiments.recent_trials import RecentTrials
-from darts_train.experiments.sampling import make_sampler
+from darts_train.experiments.database.storage import open_database, sqlite_url
 from darts_train.experiments.scoring import parse_scoring
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.storage import open_database, sqlite_url
-from darts_train.experiments.study import best_trial, front, front_lines
+from darts_train.experiments.searching.pareto import non_dominated, objectives
+from darts_train.experiments.searching.recent_trials import RecentTrials
+from darts_train.experiments.searching.sampling import make_sampler
+from darts_train.experiments.searching.study import best_trial, front, front_lines
+from darts_train.experiments.searching.table import table_path
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
 from darts_train.experiments.tune import TuneResult
 
 from .stub import execute, make_search

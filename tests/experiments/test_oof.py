@@ -15,9 +15,9 @@ from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
 from darts_train.experiments.cross_validation import cross_validation_smp
-from darts_train.experiments.label_audit import audit_patch
-from darts_train.experiments.oof import OofMaker
 from darts_train.experiments.settings import Settings
+from darts_train.experiments.trust.label_audit import audit_patch
+from darts_train.experiments.trust.oof import OofMaker
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
 from tests.support.runs import hyperparameters, training

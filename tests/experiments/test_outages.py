@@ -11,10 +11,10 @@ import pytest
 from darts_train.base.disk_room import told_when_full
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path
-from darts_train.experiments import storage
-from darts_train.experiments.runner import open_runner
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.storage import database_url, open_database, sqlite_url
+from darts_train.experiments.database import storage
+from darts_train.experiments.database.storage import database_url, open_database, sqlite_url
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.table import table_path
 from tests.support.proxy import Proxy
 
 from . import stub

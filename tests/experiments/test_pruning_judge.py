@@ -13,13 +13,13 @@ from darts_train.base.errors import UserError
 from darts_train.experiments.pruning.done import what_is_done
 from darts_train.experiments.pruning.judge import CURVE, Judges, WatchedRun, record_of
 from darts_train.experiments.pruning.rule import PruningRule
-from darts_train.experiments.runner import open_runner
-from darts_train.experiments.sampling import point
 from darts_train.experiments.scoring import parse_scoring
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.study import RUN, UNSTABLE, best_trial, pruned_trials, trial_rows
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.sampling import point
+from darts_train.experiments.searching.study import RUN, UNSTABLE, best_trial, pruned_trials, trial_rows
+from darts_train.experiments.searching.table import table_path
 from darts_train.options.learning import Training
-from darts_train.training.pruned import PrunedError
+from darts_train.training.stopping.pruned import PrunedError
 
 from .stub import DEVICE, TRACKING, iou, make_search
 
@@ -194,7 +194,7 @@ def test_a_search_is_done_when_more_would_gain_less_than_the_error():
 def test_a_search_that_is_done_begins_nothing(tmp_path, local, monkeypatch):
     runner = runner_of(dataclasses.replace(search_of(tmp_path, None), stop_when_done=True), local, Runs())
     monkeypatch.setattr(
-        "darts_train.experiments.runner.what_is_done", lambda trials, rule, rows_of: "so" if trials else None
+        "darts_train.experiments.searching.runner.what_is_done", lambda trials, rule, rows_of: "so" if trials else None
     )
     assert runner.run(5) == 1
     assert runner.run(5) == 0

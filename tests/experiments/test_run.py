@@ -14,9 +14,9 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.experiments.run import LOCK_FILE, train_smp
 from darts_train.models.model_file import load_model_file
 from darts_train.options.learning import Artifacts, Data, Device, Run, Split, Tracking
-from darts_train.training import sample_figures
-from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import SegmentationModule, TrainingError
+from darts_train.training.pictures import of_samples as sample_figures
+from darts_train.training.tracking.metrics_file import read_rows
 from tests.support.runs import hyperparameters, learned_rows, run, training, weights_hash
 from tests.support.sets import make_old_set, make_set
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.experiments import evaluation_figures
 from darts_train.experiments.evaluate_run import test_smp as run_test
-from darts_train.experiments.run_settings import prepare_run
+from darts_train.experiments.evaluating import figures as evaluation_figures
+from darts_train.experiments.one_run.settings import prepare_run
 from darts_train.export.comparison import fixed_shapes
 from darts_train.export.export import describe, export_model
 from darts_train.inference.models import OnnxBackend, open_model
@@ -17,8 +17,8 @@ from darts_train.models.model_file import load_model_file, save_model_file
 from darts_train.options.deploying import Export
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.learning import Test as RunToTest
-from darts_train.training import sample_figures
 from darts_train.training.module import SegmentationModule
+from darts_train.training.pictures import of_samples as sample_figures
 from tests.support.runs import hyperparameters, run
 from tests.support.sets import make_set
 
@@ -122,7 +122,7 @@ def test_an_exported_network_is_fitted_alike(root, tmp_path):
 
 
 def test_an_encoder_without_blocks_is_refused_before_anything_is_written(root, tmp_path, monkeypatch):
-    monkeypatch.setattr("darts_train.training.recompute._blocks", lambda _: iter(()))
+    monkeypatch.setattr("darts_train.training.hardware.recompute._blocks", lambda _: iter(()))
     with pytest.raises(UserError, match="--gradient-checkpointing: tu-lcnet_035 has no blocks"):
         run(root, tmp_path / "run", h={"resize_to": 32}, t={"gradient_checkpointing": True})
     assert not (tmp_path / "run").exists()

@@ -18,7 +18,7 @@ from darts_train.artifacts.run_record import read_record
 from darts_train.experiments.cross_validation import cross_validation_smp
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
-from darts_train.training.metrics_file import read_rows
+from darts_train.training.tracking.metrics_file import read_rows
 from tests.support.forking import fork_server
 from tests.support.runs import hyperparameters, learned_rows, run_and_die, training, weights_hash
 from tests.support.sets import make_set

@@ -11,16 +11,16 @@ from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
 from darts_train.base.hashes import hash_json
 from darts_train.dataset.reader import TrainData
-from darts_train.experiments.run_settings import DECISIVE, FIRST_HYPERPARAMETERS, prepare_run, run_fingerprint
+from darts_train.experiments.one_run.settings import DECISIVE, FIRST_HYPERPARAMETERS, prepare_run, run_fingerprint
 from darts_train.models.model_file import load_model_file
 from darts_train.options.learning import Data, Device, Split
-from darts_train.training.averaging import TRAINED
-from darts_train.training.checkpoint import progress
+from darts_train.training.checkpoints.checkpoint import progress
+from darts_train.training.checkpoints.mid_epoch import MID_EPOCH
 from darts_train.training.losses.build import training_pixels
-from darts_train.training.mid_epoch import MID_EPOCH
 from darts_train.training.module import PLATEAU, SegmentationModule
-from darts_train.training.termination import EXIT_CODE, Terminated
-from darts_train.training.trackers import read_settings
+from darts_train.training.optimising.averaging import TRAINED
+from darts_train.training.stopping.termination import EXIT_CODE, Terminated
+from darts_train.training.tracking.trackers import read_settings
 from tests.support.runs import hyperparameters, learned_rows, run, training
 from tests.support.sets import make_set
 

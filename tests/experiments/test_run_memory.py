@@ -9,9 +9,9 @@ import torch
 
 from darts_train.artifacts.run_record import read_record
 from darts_train.experiments.failures import failure_kind
-from darts_train.training.metrics_file import read_rows
 from darts_train.training.module import TrainingError
-from darts_train.training.termination import Terminated
+from darts_train.training.stopping.termination import Terminated
+from darts_train.training.tracking.metrics_file import read_rows
 from tests.support.runs import run
 from tests.support.sets import make_set
 from tests.support.small_memory import CPU, room_for

@@ -8,7 +8,7 @@ from darts_train.dataset.band_numbers import BandNumbers
 from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.experiments.evaluate_run import open_for_model
-from darts_train.experiments.run_settings import prepare_run
+from darts_train.experiments.one_run.settings import prepare_run
 from darts_train.models.model_file import load_model_file
 from darts_train.options.learning import Data, Device, Split
 from tests.support.runs import hyperparameters, run
@@ -37,7 +37,7 @@ def test_statistics_are_those_of_the_training_patches(root):
 
 
 def test_the_default_asks_for_none(root, monkeypatch):
-    monkeypatch.setattr("darts_train.experiments.run_settings.training_numbers", lambda *_: pytest.fail("counted"))
+    monkeypatch.setattr("darts_train.experiments.one_run.settings.training_numbers", lambda *_: pytest.fail("counted"))
     for kind in ("ranges", "sample-minmax"):
         assert "statistics" not in prepared(root, normalisation=kind).config
 

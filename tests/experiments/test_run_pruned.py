@@ -3,8 +3,8 @@
 import pytest
 
 from darts_train.artifacts.run_record import read_record
-from darts_train.training.metrics_file import read_rows
-from darts_train.training.pruned import PrunedError
+from darts_train.training.stopping.pruned import PrunedError
+from darts_train.training.tracking.metrics_file import read_rows
 from tests.support.runs import run
 from tests.support.sets import make_set
 

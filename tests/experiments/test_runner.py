@@ -16,13 +16,13 @@ import pytest
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
 from darts_train.experiments import alone
+from darts_train.experiments.database.lease import Leases
+from darts_train.experiments.database.storage import database_url, open_database
 from darts_train.experiments.failures import BugError
-from darts_train.experiments.lease import Leases
-from darts_train.experiments.runner import open_runner
-from darts_train.experiments.sampling import point
-from darts_train.experiments.search_table import table_path
-from darts_train.experiments.storage import database_url, open_database
-from darts_train.experiments.study import best_trial, stored_search
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.sampling import point
+from darts_train.experiments.searching.study import best_trial, stored_search
+from darts_train.experiments.searching.table import table_path
 from darts_train.training.errors import OutOfMemory
 
 from . import stub

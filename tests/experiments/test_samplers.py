@@ -12,13 +12,20 @@ import pytest
 from optuna.trial import create_trial
 
 from darts_train.base.errors import UserError
-from darts_train.experiments import sampling
-from darts_train.experiments.default_point import default_point
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
-from darts_train.experiments.points import drawn, point, spread
-from darts_train.experiments.recent_trials import RecentTrials
-from darts_train.experiments.sampling import check_sampler, distribution, limit_of, make_sampler, to_stored, values_of
-from darts_train.experiments.storage import open_database, sqlite_url
+from darts_train.experiments.database.storage import open_database, sqlite_url
+from darts_train.experiments.searching import sampling
+from darts_train.experiments.searching.recent_trials import RecentTrials
+from darts_train.experiments.searching.sampling import (
+    check_sampler,
+    distribution,
+    limit_of,
+    make_sampler,
+    to_stored,
+    values_of,
+)
+from darts_train.experiments.space.default_point import default_point
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
+from darts_train.experiments.space.points import drawn, point, spread
 
 from .stub import make_search, make_settings
 from .test_runner import runner_of

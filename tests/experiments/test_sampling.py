@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters
-from darts_train.experiments.parameters import IntUniform, LogUniform, QUniform, ReversedLogUniform, Uniform
-from darts_train.experiments.sampling import (
+from darts_train.experiments.searching.sampling import (
     distribution,
     from_stored,
     limit_of,
@@ -20,6 +18,8 @@ from darts_train.experiments.sampling import (
     to_stored,
     values_of,
 )
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters
+from darts_train.experiments.space.parameters import IntUniform, LogUniform, QUniform, ReversedLogUniform, Uniform
 
 MIXED = parse_hyperparameters(
     {
@@ -104,8 +104,8 @@ def test_one_more_parameter_changes_nothing_for_the_others():
 
 def test_points_are_the_same_in_every_process_and_version():
     code = (
-        "from darts_train.experiments.hyperparameter_space import parse_hyperparameters as p\n"
-        "from darts_train.experiments.sampling import point\n"
+        "from darts_train.experiments.space.hyperparameters import parse_hyperparameters as p\n"
+        "from darts_train.experiments.searching.sampling import point\n"
         "s = p({'gamma': {'low': 0.1, 'high': 0.9}, 'batch_size': [1, 2, 3]}, 'f')\n"
         "print([point(s, n) for n in range(3)])"
     )

@@ -6,8 +6,9 @@ import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.experiments.checks import check_space
-from darts_train.experiments.hyperparameter_space import parse_hyperparameters, read_hyperparameters
-from darts_train.experiments.parameters import (
+from darts_train.experiments.settings import Settings
+from darts_train.experiments.space.hyperparameters import parse_hyperparameters, read_hyperparameters
+from darts_train.experiments.space.parameters import (
     Choice,
     Constant,
     IntUniform,
@@ -16,9 +17,8 @@ from darts_train.experiments.parameters import (
     ReversedLogUniform,
     Uniform,
 )
-from darts_train.experiments.search_space import SearchSpace
-from darts_train.experiments.settings import Settings
-from darts_train.experiments.wandb_space import parse_wandb_sweep, read_wandb_sweep
+from darts_train.experiments.space.search_space import SearchSpace
+from darts_train.experiments.space.wandb import parse_wandb_sweep, read_wandb_sweep
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
 
 # The example of the guide that sweep files follow.

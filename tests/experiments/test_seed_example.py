@@ -7,8 +7,8 @@ import pytest
 
 from darts_train.cli.main import main
 from darts_train.experiments import checks, run
-from darts_train.experiments.storage import open_database, sqlite_url
-from darts_train.experiments.study import stored_search
+from darts_train.experiments.database.storage import open_database, sqlite_url
+from darts_train.experiments.searching.study import stored_search
 from tests.support.sets import make_set
 
 from .stub import execute

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.hyperparameter_space import read_hyperparameters
-from darts_train.experiments.key_lines import key_lines
-from darts_train.experiments.wandb_space import read_wandb_sweep
+from darts_train.experiments.space.hyperparameters import read_hyperparameters
+from darts_train.experiments.space.key_lines import key_lines
+from darts_train.experiments.space.wandb import read_wandb_sweep
 
 TOML = """\
 # a comment with [brackets] and = signs

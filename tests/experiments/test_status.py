@@ -6,11 +6,11 @@ import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.cli.main import main
-from darts_train.experiments.lease import Leases
-from darts_train.experiments.runner import open_runner
+from darts_train.experiments.database.lease import Leases
+from darts_train.experiments.database.storage import database_url, look_into, open_database, sqlite_url
+from darts_train.experiments.searching.runner import open_runner
+from darts_train.experiments.searching.study import best_trial, remember_total
 from darts_train.experiments.status import status_of, sweep_status
-from darts_train.experiments.storage import database_url, look_into, open_database, sqlite_url
-from darts_train.experiments.study import best_trial, remember_total
 from darts_train.options.learning import Artifacts
 from darts_train.options.status import Status
 

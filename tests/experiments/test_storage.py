@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from darts_train.base.errors import UserError
-from darts_train.experiments import storage
-from darts_train.experiments.storage import database_url, open_database, retry, shown, sqlite_url
+from darts_train.experiments.database import storage
+from darts_train.experiments.database.storage import database_url, open_database, retry, shown, sqlite_url
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
-from darts_train.experiments import evaluation_figures
+from darts_train.experiments.evaluating import figures as evaluation_figures
 from darts_train.experiments.tune import tune_smp
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.searching import Repeats, Scoring, Tune
-from darts_train.training import sample_figures
+from darts_train.training.pictures import of_samples as sample_figures
 from tests.support.runs import hyperparameters, training
 from tests.support.sets import make_set
 
@@ -175,7 +175,7 @@ def test_nothing_is_best_where_nothing_worked(tune):
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(tune, tmp_path, monkeypatch, options, part):
-    monkeypatch.setattr("darts_train.experiments.storage.OPENING_PATIENCE", 0.2)
+    monkeypatch.setattr("darts_train.experiments.database.storage.OPENING_PATIENCE", 0.2)
     if part is None:
         assert tune(**options).trials == 1  # one of the points works, and the other is only told of
         return

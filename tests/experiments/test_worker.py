@@ -18,7 +18,7 @@ from darts_train.experiments.fleet.messages import RemoteError
 from darts_train.experiments.fleet.progress import RunStep
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.training.errors import OutOfMemory, TrainingError
-from darts_train.training.pruned import PrunedError
+from darts_train.training.stopping.pruned import PrunedError
 
 RUNS = "tests.experiments.remote_runs:"
 

@@ -11,9 +11,9 @@ from typing import BinaryIO
 import pytest
 import torch
 
-from darts_train.experiments import crew, follower
-from darts_train.experiments.mates import Mate
-from darts_train.training.ranks import World
+from darts_train.experiments.one_run import crew, follower
+from darts_train.experiments.one_run.mates import Mate
+from darts_train.training.hardware.ranks import World
 
 
 @dataclass

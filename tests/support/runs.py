@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from darts_train.experiments.one_run.settings import check_fit
 from darts_train.experiments.run import RunPlace, RunResult, execute_run
-from darts_train.experiments.run_settings import check_fit
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.training.health import HEALTH
-from darts_train.training.metrics_file import MetricsFile, read_rows
+from darts_train.training.tracking.metrics_file import MetricsFile, read_rows
 
 __all__ = [
     "SMALL",

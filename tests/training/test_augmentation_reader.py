@@ -21,8 +21,8 @@ from darts_train.training.augmentation.reader import (
     ReaderPipeline,
     image_bands,
 )
-from darts_train.training.data_module import TrainDataModule
-from darts_train.training.patches import EpochSampler, PatchDataset
+from darts_train.training.loading.data_module import TrainDataModule
+from darts_train.training.loading.patches import EpochSampler, PatchDataset
 from tests.support.pipelines import HAKAI, node, p1, p3, p4, tree
 from tests.support.sets import make_set
 

@@ -8,7 +8,14 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.metrics.names import MONITOR
-from darts_train.training.checkpoint import BEST, LAST, PREVIOUS, AtomicCheckpointIO, KeepCheckpoints, read_checkpoint
+from darts_train.training.checkpoints.checkpoint import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    KeepCheckpoints,
+    read_checkpoint,
+)
 
 
 class Epochs:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from darts_train.base.disk_room import NoRoomError, told_when_full
 from darts_train.base.files import sweep_leftovers
 from darts_train.models.tensor_file import DamagedFileError
-from darts_train.training.checkpoint import (
+from darts_train.training.checkpoints.checkpoint import (
     BEST,
     LAST,
     PREVIOUS,

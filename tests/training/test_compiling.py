@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.training import compiling
-from darts_train.training.averaging import TRAINED
-from darts_train.training.compiling import check_compiling
 from darts_train.training.fit import explained
+from darts_train.training.hardware import compiling
+from darts_train.training.hardware.compiling import check_compiling
 from darts_train.training.module import TrainingError
+from darts_train.training.optimising.averaging import TRAINED
 from tests.support.runs import run, training
 from tests.support.sets import make_set
 

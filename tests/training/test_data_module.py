@@ -9,14 +9,14 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices
-from darts_train.experiments.run_settings import run_fingerprint
+from darts_train.experiments.one_run.settings import run_fingerprint
 from darts_train.experiments.settings import require_same
 from darts_train.options.learning import Data, Hyperparameters, Split, Training
-from darts_train.training import held
-from darts_train.training.data_module import TrainDataModule, check_cache
-from darts_train.training.patches import EpochSampler, PatchDataset
+from darts_train.training.loading import held
+from darts_train.training.loading.data_module import TrainDataModule, check_cache
+from darts_train.training.loading.patches import EpochSampler, PatchDataset
+from darts_train.training.loading.threaded_loader import AHEAD
 from darts_train.training.seeds import ORDER, mixed_seed
-from darts_train.training.threaded_loader import AHEAD
 from tests.support.sets import make_old_set, make_set
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.training.devices import arithmetic, resolve_device, resolve_precision
+from darts_train.training.hardware.devices import arithmetic, resolve_device, resolve_precision
 from darts_train.training.seeds import mixed_seed
 
 CPU = torch.device("cpu")

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_train.training.memory import OutOfMemory, first_that_fits, halves, is_out_of_memory
+from darts_train.training.hardware.memory import OutOfMemory, first_that_fits, halves, is_out_of_memory
+from darts_train.training.hardware.portions import Portions, in_portions
 from darts_train.training.module import SegmentationModule
-from darts_train.training.portions import Portions, in_portions
 from tests.support.small_memory import CPU
 from tests.training.test_module import config
 

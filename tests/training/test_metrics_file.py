@@ -3,7 +3,7 @@ import csv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts_train.training.metrics_file import MetricsFile, read_rows
+from darts_train.training.tracking.metrics_file import MetricsFile, read_rows
 
 COLUMNS = ("epoch", "step", "loss")
 

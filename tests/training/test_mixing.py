@@ -16,11 +16,11 @@ from darts_train.models.model_file import make_model_config
 from darts_train.options.learning import Hyperparameters
 from darts_train.raster.band import Band
 from darts_train.training.augmentation.usual import step_seed
+from darts_train.training.loading.mixing import Mixed, Mixing, mixed_up, pasted, rectangles
 from darts_train.training.losses.build import check_learning, make_loss
-from darts_train.training.mixing import Mixed, Mixing, mixed_up, pasted, rectangles
 from darts_train.training.module import SegmentationModule
-from darts_train.training.run_figures import _augmentation
-from darts_train.training.termination import Terminated
+from darts_train.training.pictures.of_run import _augmentation
+from darts_train.training.stopping.termination import Terminated
 from tests.experiments.test_run_learning import stopped_at
 from tests.support.runs import SMALL, learned_rows, run, weights_hash
 from tests.support.sets import make_set

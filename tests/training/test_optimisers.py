@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from darts_train.options.learning import Hyperparameters
-from darts_train.training.averaging import TRAINED, AveragedWeights, restore_trained
-from darts_train.training.optimisers import SCALE, layer_scales, make_optimiser, parameter_groups, set_frozen
+from darts_train.training.optimising.averaging import TRAINED, AveragedWeights, restore_trained
+from darts_train.training.optimising.optimisers import SCALE, layer_scales, make_optimiser, parameter_groups, set_frozen
 
 
 class Net(nn.Module):

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from darts_train.training import painter as painter_module
-from darts_train.training.painter import Painter
-from darts_train.training.trackers import WandbTracker
+from darts_train.training.pictures import painter as painter_module
+from darts_train.training.pictures.painter import Painter
+from darts_train.training.tracking.trackers import WandbTracker
 
 
 class Tracker(WandbTracker):

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_train.training import ranks
-from darts_train.training.patches import EpochSampler
+from darts_train.training.hardware import ranks
+from darts_train.training.loading.patches import EpochSampler
 
 
 @settings(max_examples=50, deadline=None)

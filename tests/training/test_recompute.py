@@ -9,8 +9,8 @@ from torch import nn
 from darts_train.base.errors import UserError
 from darts_train.models.factory import create_network
 from darts_train.training.fit import explained
-from darts_train.training.optimisers import set_frozen
-from darts_train.training.recompute import recompute_blocks
+from darts_train.training.hardware.recompute import recompute_blocks
+from darts_train.training.optimising.optimisers import set_frozen
 
 
 def network(encoder="tu-lcnet_035"):

@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler as of_torch
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Hyperparameters
 from darts_train.training.losses.build import check_learning, check_length
-from darts_train.training.schedules import OPTIONS, Plateau, Position, Rate, Schedule, set_rate
+from darts_train.training.optimising.schedules import OPTIONS, Plateau, Position, Rate, Schedule, set_rate
 
 EPOCHS, STEPS = 6, 5  # of an epoch
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from darts_train.base.errors import UserError
 from darts_train.options.learning import Tracking
-from darts_train.training.services import MlflowTracker, SendCheckpoints, ServiceTracker, TensorboardTracker
-from darts_train.training.trackers import WandbTracker, make_services
-from darts_train.training.tracking_check import check_tracking
+from darts_train.training.tracking.check import check_tracking
+from darts_train.training.tracking.services import MlflowTracker, SendCheckpoints, ServiceTracker, TensorboardTracker
+from darts_train.training.tracking.trackers import WandbTracker, make_services
 
 RUN = {"run_name": "misty-heron", "run_id": "abcd1234", "cv_name": "cv", "tune_name": "none"}
 BOTH = {"wandb_project": "project", "wandb_entity": "team"}

@@ -5,8 +5,8 @@ import yaml
 
 from darts_train.metrics.names import METRICS
 from darts_train.options.learning import Tracking
-from darts_train.training.metrics_file import read_rows
-from darts_train.training.trackers import FileTracker, WandbTracker, make_wandb
+from darts_train.training.tracking.metrics_file import read_rows
+from darts_train.training.tracking.trackers import FileTracker, WandbTracker, make_wandb
 
 RUN = {"run_name": "misty-heron", "run_id": "abcd1234", "cv_name": "none", "tune_name": "none"}
 BOTH = Tracking(wandb_project="project", wandb_entity="team")

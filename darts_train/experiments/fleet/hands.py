@@ -14,7 +14,7 @@ from darts_train.base.errors import UserError
 from darts_train.experiments.fleet.devices import device_names
 from darts_train.experiments.fleet.lanes import EXECUTE_RUN, Lanes
 from darts_train.experiments.fleet.pool import Pool
-from darts_train.experiments.runner import Runner
+from darts_train.experiments.searching.runner import Runner
 from darts_train.options.fleet import Fleet
 from darts_train.options.learning import Device
 

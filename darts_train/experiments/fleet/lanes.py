@@ -20,7 +20,7 @@ from darts_train.experiments.fleet.progress import RunStep, Watch, unwatched
 from darts_train.experiments.fleet.worker import Worker
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
-from darts_train.training.pruned import OnValidation
+from darts_train.training.stopping.pruned import OnValidation
 
 EXECUTE_RUN = "darts_train.experiments.run:execute_run"
 

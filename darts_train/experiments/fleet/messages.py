@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave, as much of it as a cross-validation keeps; fields as in `run_job.RunResult`."""
+    """What a run gave, as much of it as a cross-validation keeps; fields as in `one_run.job.RunResult`."""
 
     status: str
     best_checkpoint: Path

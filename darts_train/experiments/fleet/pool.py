@@ -23,7 +23,7 @@ from darts_train.experiments.fleet.posts import Ended, MayGoOn, Post
 from darts_train.experiments.fleet.progress import TrialEnd
 from darts_train.experiments.fleet.standing import Standing
 from darts_train.experiments.fleet.worker import Process, how_it_ended
-from darts_train.experiments.runner import Runner
+from darts_train.experiments.searching.runner import Runner
 
 LOGS = "_logs"  # in a search's directory
 RESTARTS = 20  # of one slot, so that one that dies at its start does not go on for ever

@@ -43,9 +43,9 @@ def main() -> int:
 
 
 def _work(post: Post, line: Line) -> None:
+    from darts_train.experiments.database.storage import open_database
     from darts_train.experiments.fleet.lanes import Lanes
-    from darts_train.experiments.runner import open_runner
-    from darts_train.experiments.storage import open_database
+    from darts_train.experiments.searching.runner import open_runner
 
     signal.signal(signal.SIGTERM, _terminate)
     database, fields = open_database(post.url), dict(post.fields)

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from darts_train.artifacts.run_infos import RunRow
 from darts_train.experiments.scoring import ScoringRule, score_runs
-from darts_train.experiments.study import UNSTABLE
+from darts_train.experiments.searching.study import UNSTABLE
 
 LEAST = 20  # trials that must have ended
 

@@ -19,12 +19,12 @@ from darts_train.artifacts.run_infos import RunRow
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.cross_validation import Plan
+from darts_train.experiments.database.storage import Database
 from darts_train.experiments.pruning.decision import after_run, at_validation
 from darts_train.experiments.pruning.record import Curve, Key, Record
 from darts_train.experiments.pruning.rule import PruningRule
 from darts_train.experiments.scoring import ScoringRule, score_runs
-from darts_train.experiments.storage import Database
-from darts_train.experiments.study import PRUNED, UNSTABLE, all_trials
+from darts_train.experiments.searching.study import PRUNED, UNSTABLE, all_trials
 from darts_train.metrics.names import MONITOR
 
 CURVE = "curve:"  # before fold and seed: attributes of a trial, one for each run

@@ -4,9 +4,9 @@ import dataclasses
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.experiments.early_terminate import EarlyTerminate
 from darts_train.experiments.pruning.rule import PruningRule, rule_of
-from darts_train.experiments.study import Search
+from darts_train.experiments.searching.study import Search
+from darts_train.experiments.space.early_terminate import EarlyTerminate
 from darts_train.options.learning import Training
 from darts_train.options.pruning import Pruning
 

@@ -28,8 +28,8 @@ from darts_train.base.errors import UserError
 from darts_train.models.input_spec import InputSpecification
 from darts_train.raster.band import MAX_CODE, NODATA, Band
 from darts_train.training.augmentation.albumentations_library import MARKS, Building, Image
-from darts_train.training.held import HeldPatches
-from darts_train.training.patches import Batch, EpochSampler, PatchDataset, as_tensor
+from darts_train.training.loading.held import HeldPatches
+from darts_train.training.loading.patches import Batch, EpochSampler, PatchDataset, as_tensor
 from darts_train.training.seeds import READER, mixed_seed
 
 OPTION = "--augment-config"

@@ -16,15 +16,15 @@ from darts_train.base.errors import UserError
 from darts_train.base.progress import track
 from darts_train.dataset.reader import TrainData
 from darts_train.options.learning import Hyperparameters
+from darts_train.training.loading.mixing import check_mixing
 from darts_train.training.losses.common import Loss
 from darts_train.training.losses.focal import FocalLoss
 from darts_train.training.losses.lovasz import Lovasz
 from darts_train.training.losses.pixel import BinaryCrossEntropy, CrossEntropy, SoftCrossEntropy
 from darts_train.training.losses.region import Dice, FocalTversky, Jaccard, LogCoshDice, MatthewsCorrelation, RegionLoss
 from darts_train.training.losses.terms import AUTO, KINDS, Term, check_terms, parse_class_weights, parse_terms
-from darts_train.training.mixing import check_mixing
-from darts_train.training.optimisers import parse_betas
-from darts_train.training.schedules import parse_lr_options
+from darts_train.training.optimising.optimisers import parse_betas
+from darts_train.training.optimising.schedules import parse_lr_options
 
 MAKERS: dict[str, Callable[..., Loss]] = {
     "bce": BinaryCrossEntropy,
