@@ -96,7 +96,7 @@ def test_a_reason_names_runs_and_the_best_trial(tmp_path, local):
     stopped = [trial for trial in runner.trials() if trial.state.name == "PRUNED"]
     assert stopped
     table = pd.read_parquet(table_path(search))
-    assert set(table["pruned"].dropna()) == {trial.user_attrs["pruned"] for trial in stopped}
+    assert set(table["reason"].dropna()) == {trial.user_attrs["pruned"] for trial in stopped}
     assert set(table.loc[table["reason"].notna(), "status"]) == {"finished"}
     assert table.loc[table["reason"].notna(), "score"].isna().all()
     for trial in stopped:
