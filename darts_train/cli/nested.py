@@ -9,8 +9,11 @@ from darts_train.cli.app import app
 from darts_train.cli.config_file import read_toml
 from darts_train.cli.expand import command
 from darts_train.cli.output import show
+from darts_train.options.fleet import Fleet
+from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.options.nested import Nested, Trust
+from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring
 
 
@@ -21,6 +24,9 @@ def nested_cross_validation_smp(
     hyperparameters: Hyperparameters,
     training: Training,
     nested: Nested,
+    pruning: Pruning,
+    fleet: Fleet,
+    keeping: Keeping,
     repeats: Repeats,
     scoring: Scoring,
     trust: Trust,
@@ -45,6 +51,9 @@ def nested_cross_validation_smp(
         hyperparameters=hyperparameters,
         training=training,
         nested=nested,
+        pruning=pruning,
+        fleet=fleet,
+        keeping=keeping,
         repeats=repeats,
         scoring=scoring,
         trust=trust,

@@ -25,6 +25,8 @@ from darts_train.dataset.outer_fold import outer_fold
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.cross_validation import Execute, fold_count
 from darts_train.experiments.database.lease import LEASE_SECONDS
+from darts_train.experiments.fleet.hands import Hands, hands_of
+from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.scoring import ScoringRule, score_runs
 from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.searching.retrain import retrain_and_test
@@ -36,6 +38,8 @@ from darts_train.experiments.space.hyperparameters import read_hyperparameters
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.trust.certificates import certify_outer
 from darts_train.experiments.trust.nested_result import NestedResult, OuterFold, write_nested_table
+from darts_train.options.fleet import Fleet
+from darts_train.options.keeping import Keeping
 from darts_train.options.learning import (
     Artifacts,
     Data,
@@ -47,6 +51,7 @@ from darts_train.options.learning import (
     Training,
 )
 from darts_train.options.nested import Nested, Trust
+from darts_train.options.pruning import Pruning
 from darts_train.options.searching import Repeats, Scoring
 from darts_train.training.tracking.check import check_tracking
 
@@ -66,11 +71,16 @@ class _Work:
     directory: Path
     options: Nested
     searches: list[Search]
-    device: Device
+    hands: Hands
+    keeping: Keeping | None
     tracking: Tracking
     execute: Execute | None
     test: "Callable[..., TestResult] | None"
     lease_seconds: float
+
+    @property
+    def device(self) -> Device:
+        return self.hands.first
 
     @property
     def rule(self) -> ScoringRule:
@@ -89,6 +99,9 @@ def nested_cross_validation_smp(
     artifacts: Artifacts,
     device: Device,
     tracking: Tracking,
+    pruning: Pruning | None = None,
+    fleet: Fleet | None = None,
+    keeping: Keeping | None = None,
     *,
     execute: Execute | None = None,
     test: "Callable[..., TestResult] | None" = None,
@@ -100,7 +113,7 @@ def nested_cross_validation_smp(
     and for folds whose parts share pixels or ground (unless `purge_overlap`; with `require_leak_free` anything).
     """
     check_tracking(tracking)
-    settings = Settings(data, split, hyperparameters, training)
+    settings, hands = Settings(data, split, hyperparameters, training), hands_of(device.device, fleet)
     space = _checked_space(nested, split)
     root = require_writable(artifacts.artifact_dir, "--artifact-dir")
     name = check_name(nested.nested_name or random_name(taken_names(root)), "--nested-name")
@@ -110,10 +123,10 @@ def nested_cross_validation_smp(
         certificate.require(trust.require_leak_free)
     whole = Certificate(tuple(fold for certificate in certificates for fold in certificate.folds))
     searches = [
-        _search(name, root / name, settings, space, nested, outer, repeats, scoring, device)
+        with_pruning(_search(name, root / name, settings, space, nested, outer, repeats, scoring, hands.first), pruning)
         for outer in range(nested.outer_folds)
     ]
-    work = _Work(name, root / name, nested, searches, device, tracking, execute, test, lease_seconds)
+    work = _Work(name, root / name, nested, searches, hands, keeping, tracking, execute, test, lease_seconds)
     _require_free(work)
     with alone_in(work.directory, f"nested cross-validation {name}"):
         _keep_facts(work)
@@ -191,8 +204,10 @@ def _outer(work: _Work, outer: int) -> OuterFold:
 def _searched(work: _Work, search: Search) -> Best | None:
     """The best of `n_trials` configurations, tried by the engine of tunes."""
     database = open_search_database(None, search.artifact_dir, str(search.folder))
-    runner = open_runner(search, database, work.device, work.tracking, work.execute, work.lease_seconds)
-    runner.run(None, None if work.options.n_trials == "grid" else work.options.n_trials, wait=True)
+    runner = open_runner(
+        search, database, work.device, work.tracking, work.execute, work.lease_seconds, keeping=work.keeping
+    )
+    work.hands.run(runner, None, None if work.options.n_trials == "grid" else work.options.n_trials, wait=True)
     best = best_trial(search, runner.trials())
     if best is None:
         _log.warning("%s: no configuration is complete and stable, so nothing can be tested", search.name)

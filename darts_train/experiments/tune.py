@@ -1,6 +1,6 @@
 """A search by one command: many configurations, each cross-validated, the best one trained again and tested.
 
-The engine is that of sweeps (`searching/runner.py`). Called again under the same name it goes on; with more trials it goes
+The engine is that of sweeps (`searching/`). Called again under the same name it goes on; with more trials it goes
 further.
 """
 

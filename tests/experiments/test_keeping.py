@@ -1,3 +1,5 @@
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -29,7 +31,7 @@ def with_files(place, *args):
 
 def run(directory, database, keep, count, execute=with_files, **options):
     search = make_search(directory, "t", folds=1, seeds=(42, 21), metrics=METRIC, **options)
-    runner = open_runner(search, database, DEVICE, TRACKING, execute, keep=Keeping(keep_checkpoints=keep))
+    runner = open_runner(search, database, DEVICE, TRACKING, execute, keeping=Keeping(keep_checkpoints=keep))
     runner.run(count)
     return runner
 
@@ -77,7 +79,7 @@ def test_a_trial_that_waits_keeps_what_it_goes_on_from(tmp_path, local):
 def test_trials_of_earlier_calls_are_tidied_too_and_a_lower_metric_is_understood(tmp_path, local):
     search = make_search(tmp_path, "t", folds=1, seeds=(42,), metrics=["val/loss:lower"])
     open_runner(search, local, DEVICE, TRACKING, with_files).run(3)
-    runner = open_runner(search, local, DEVICE, TRACKING, with_files, keep=Keeping(keep_checkpoints="best"))
+    runner = open_runner(search, local, DEVICE, TRACKING, with_files, keeping=Keeping(keep_checkpoints="best"))
     runner.run(1)
     assert kept(runner) == {min(runner.trials(), key=lambda trial: trial.value).number}
 
@@ -113,7 +115,7 @@ def test_other_settings_are_forced(tmp_path, local, caplog):
     other = make_search(tmp_path, "t", folds=1, seeds=(42, 21), metrics=METRIC, gamma=0.5)
     with pytest.raises(UserError, match=r"gamma.*--force"):
         open_runner(other, local, DEVICE, TRACKING, execute)
-    runner = open_runner(other, local, DEVICE, TRACKING, execute, keep=Keeping(force=True))
+    runner = open_runner(other, local, DEVICE, TRACKING, execute, keeping=Keeping(force=True))
     assert "gamma (0.9 there, 0.5 here)" in caplog.text
     assert runner.run(1) == 1
     assert [trial.state.name for trial in runner.trials()] == ["COMPLETE", "FAIL", "COMPLETE"]
@@ -121,7 +123,7 @@ def test_other_settings_are_forced(tmp_path, local, caplog):
     open_runner(other, local, DEVICE, TRACKING, execute)  # the study is of these settings now
     choices = make_search(tmp_path, "t", {"augment": [False, True]}, folds=1, seeds=(42, 21), metrics=METRIC, gamma=0.5)
     with pytest.raises(UserError, match="choices of augment cannot change"):
-        open_runner(choices, local, DEVICE, TRACKING, execute, keep=Keeping(force=True))
+        open_runner(choices, local, DEVICE, TRACKING, execute, keeping=Keeping(force=True))
 
 
 def test_other_versions_are_a_warning(tmp_path, local, monkeypatch, caplog):
@@ -149,3 +151,11 @@ def test_a_name_that_is_taken_by_something_else(tmp_path, entry, said):
 def test_a_name_of_a_search_is_its_own(tmp_path, local):
     run(tmp_path, local, "all", 1)
     require_no_other(tmp_path, "t")
+
+
+def test_of_several_objectives_none_is_the_best(tmp_path, local):
+    search = dataclasses.replace(
+        make_search(tmp_path, metrics=["val/JaccardIndex", "val/Recall"]), multi_objective=True
+    )
+    with pytest.raises(UserError, match="--keep-checkpoints best: no trial is best in several objectives"):
+        open_runner(search, local, DEVICE, TRACKING, execute, keeping=Keeping(keep_checkpoints="best"))

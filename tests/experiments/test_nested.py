@@ -183,7 +183,7 @@ def test_less_is_better(tmp_path):
         ({"split": {"data_split_method": "random", "data_split_by": ("0.2",)}}, "the outer folds are the test parts"),
         ({"hpconfig": None}, "--hpconfig"),
         ({"split": {"fold_method": None}}, "--fold-method none"),
-        ({"space": SPACE + "  fold_method: [kfold, stratified]\n", "n_trials": 1}, "fold_method cannot be searched"),
+        ({"space": SPACE + "  fold_method: [kfold, stratified]\n", "n_trials": 1}, "fold_method. cannot be searched"),
         ({"outer_folds": 7}, "groups .* for --total-folds 7; the largest that works is 6"),
         ({"sampler": "tpe"}, "--sampler"),
         ({"nested_name": "_x"}, "--nested-name"),

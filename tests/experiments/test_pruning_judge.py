@@ -102,7 +102,7 @@ def test_a_reason_names_runs_and_the_best_trial(tmp_path, local):
     for trial in stopped:
         assert "fold 0, seed 42: " in trial.user_attrs["pruned"]
         assert "of trial " in trial.user_attrs["pruned"]
-        assert len(trial_rows(trial)) == 1
+        assert len(runner.rows(trial)) == 1
         assert not any(trial.user_attrs[key]["at"] for key in trial.user_attrs if key.startswith(CURVE))
 
 

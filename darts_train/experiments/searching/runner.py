@@ -296,6 +296,10 @@ def open_runner(
 ) -> Runner:
     """Make or join the study of a search. Raises UserError where it was made with other settings, unless forced."""
     keep = keeping or Keeping()
+    if search.multi_objective and keep.kept_trials():
+        raise UserError(
+            f"--keep-checkpoints {keep.keep_checkpoints}: no trial is best in several objectives; give all or none."
+        )
     leases = Leases(database, search.name, own_identity(), lease_seconds)
     study, table = open_study(database, search, leases, keep.force), SearchTable(search, database)
     keeper = CheckpointKeeper(search, database, keep.kept_trials(), keep.keep_checkpoints)

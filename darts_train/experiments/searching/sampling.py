@@ -1,6 +1,6 @@
 """How a search proposes its points, by name.
 
-random and grid: see `space/points.py`; nothing is learned, nothing repeated by accident. qmc: the same, of a Sobol sequence.
+random and grid (`space/points.py`): nothing is learned, nothing repeated by accident. qmc: the same, of Sobol numbers.
 tpe, gp and cmaes: Optuna's, which learn from finished trials; seeded by the trial's number, for several runners with
 one seed would try the same points. gp and cmaes are for numbers: what they cannot propose is drawn at random.
 
