@@ -162,7 +162,7 @@ class Training(OptionGroup):
 class Device(OptionGroup):
     """Where the network runs."""
 
-    device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1.", "auto")
+    device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1; of a search several (0,1).", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)
