@@ -34,7 +34,7 @@ from darts_train.options.learning import Data, Device, Hyperparameters, Split, T
 from darts_train.quickstart.state import State
 from darts_train.quickstart.steps import Work, cut_patches
 from darts_train.quickstart.task import CLOUD, Recipe
-from darts_train.training.augmentation import step_seed
+from darts_train.training.augmentation.usual import step_seed
 from darts_train.training.loading.patches import EpochSampler, as_tensor
 from darts_train.training.optimising.optimisers import make_optimiser
 from darts_train.training.optimising.schedules import Position, set_rate

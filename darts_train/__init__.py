@@ -25,6 +25,7 @@ _PUBLIC = {
     "nested_cross_validation_smp": "experiments.nested",
     "tune_smp": "experiments.tune",
     "optuna_sweep_smp": "experiments.sweep",
+    "sweep_status": "experiments.status",
     "train_pixel_baseline": "experiments.pixel_baseline",
     "list_runs": "artifacts.listing",
     "report": "reporting.report",
@@ -33,7 +34,7 @@ _PUBLIC = {
     "predict": "inference.predict",
     "quickstart": "quickstart.recipe",
     "TrainData": "dataset.reader",
-    "TrainDataModule": "training.data_module",
+    "TrainDataModule": "training.loading.data_module",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -7,10 +7,12 @@ Processes come from loky rather than from multiprocessing: it starts them clean 
 without importing the caller's script again, so a notebook or a script without a guard may use them too.
 """
 
+import gc
 import os
 import signal
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -165,16 +167,24 @@ class _Cluster:
 
 @contextmanager
 def _cluster(scheduler: str) -> Iterator[_Cluster]:
-    distributed = require("distributed", "dask", "--scheduler")
-    try:
-        client = distributed.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise UserError(f"--scheduler: {scheduler} does not answer ({reason}).") from None
+    client = _client(scheduler)
     try:
         yield _Cluster(client, scheduler)
     finally:
         client.close()
+
+
+def _client(scheduler: str) -> Any:
+    distributed = require("distributed", "dask", "--scheduler")
+    try:
+        return distributed.Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+    # What is left of the client waits for its thread when it is collected: now, and not while another thread starts.
+    gc.collect()
+    raise UserError(f"--scheduler: {scheduler} does not answer ({reason}).")
 
 
 _END = object()

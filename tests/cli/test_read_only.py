@@ -78,6 +78,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "optuna-sweep-smp": [*learn, "--sweep-config", str(root / "sweep.yaml")],
         "train-pixel-baseline": [*data, "--artifact-dir", out],
         "list-runs": ["--artifact-dir", str(locked / "artifacts")],
+        "report": ["--artifact-dir", str(locked / "artifacts"), "--name", "run"],
         "sweep-status": ["--artifact-dir", str(locked / "artifacts")],
         "convert-lightning-checkpoint":
             ["--lightning-checkpoint", checkpoint, "--out-directory", out, "--checkpoint-name", "m"],

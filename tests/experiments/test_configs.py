@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from darts_train.training.augmentation_text import parse_steps
-from darts_train.training.losses_terms import parse_terms
 
 import darts_train.cli.main  # noqa: F401  (declares the commands)
 from darts_train.cli.config_file import read_options
@@ -27,6 +25,8 @@ from darts_train.experiments.space.wandb import parse_wandb_sweep, read_wandb_sw
 from darts_train.models.arguments import parse_options
 from darts_train.options.learning import Data, Hyperparameters, Split, Training
 from darts_train.options.searching import Sweep
+from darts_train.training.augmentation.text import parse_steps
+from darts_train.training.losses.terms import parse_terms
 
 from .test_search_space import EXAMPLE, SWEEP_YAML
 

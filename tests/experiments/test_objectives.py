@@ -79,7 +79,7 @@ def test_unstable_and_failed_trials_are_on_no_front(tmp_path, local):
         if "-cv1-" in place.run_name:
             result.metrics["val/loss"] = 0.0
         if "-cv2-" in place.run_name:
-            raise RuntimeError("broken")
+            raise UserError("broken")
         return result
 
     search = search_of(tmp_path)

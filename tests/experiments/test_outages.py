@@ -1,5 +1,6 @@
 """A server that refuses, a server that stops, a network that is cut, many runners on one file."""
 
+import dataclasses
 import errno
 import multiprocessing
 import os
@@ -86,7 +87,7 @@ def test_a_full_disk_costs_one_run_and_leaves_the_old_checkpoint(tmp_path, local
         return execute(place, *args)
 
     runner = open_runner(make_search(tmp_path, "full", metrics=METRIC), local, DEVICE, TRACKING, full)
-    runner.run(2)
+    dataclasses.replace(runner, retry_seconds=0.0).run(2)
     first, second = runner.trials()
     assert (first.state.name, second.state.name) == ("FAIL", "COMPLETE")
     (row,) = [row for row in runner.rows(first) if row.status == "failed"]

@@ -1,17 +1,20 @@
 """The guide's configuration and its sweep file, as they are, through the command line; paths and sizes on top."""
 
+import dataclasses
+import functools
 import logging
 
 import pandas as pd
 import pytest
 
 from darts_train.cli.main import main
-from darts_train.experiments import checks, run
+from darts_train.experiments import checks
+from darts_train.experiments import sweep as sweep_module
 from darts_train.experiments.database.storage import open_database, sqlite_url
+from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.searching.study import stored_search
 from tests.support.sets import make_set
 
-from .stub import execute
 from .test_configs import GUIDE_TOML
 from .test_search_space import EXAMPLE, SWEEP_YAML
 
@@ -22,7 +25,8 @@ BANDS = ("blue", "green", "red")
 def sweep(tmp_path, monkeypatch, capsys):
     """The command in a directory that holds both files; runs are no networks, and one point is looked at."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "execute_run", execute)
+    hands = functools.partial(dataclasses.replace, function="tests.experiments.stub:execute")  # in its own process
+    monkeypatch.setattr(sweep_module, "hands_of", lambda *asked: hands(hands_of(*asked)))
     monkeypatch.setattr(checks, "PROBED_POINTS", 1)
     monkeypatch.setattr(checks, "_check_names", lambda settings, space: None)
     (tmp_path / "configs").mkdir()

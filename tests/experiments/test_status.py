@@ -32,7 +32,7 @@ def test_a_search_is_counted(tmp_path, address, request):
 
     def fail(place, *args):
         if "-cv1-" in place.run_name:
-            raise OSError("gone")
+            raise UserError("gone")
         if place.run_name.endswith("cv2-run-f0s21"):
             raise KeyboardInterrupt
         return execute(place, *args)

@@ -79,7 +79,7 @@ def test_a_tune_finds_the_best_and_writes_its_table(tune, tmp_path):
     assert (tmp_path / "a" / "t" / "sweep.db").is_file()
     assert len(json.loads((tmp_path / "a" / "t" / "leakage.json").read_text())["folds"]) == 2
     infos = pd.read_parquet(tmp_path / "a" / "t" / "t-cv0" / "run_infos.parquet")
-    assert set(table.columns) == {*infos.columns, "cv_name", "learning_rate", "batch_size"}
+    assert set(table.columns) == {*infos.columns, "cv_name", "learning_rate", "batch_size", "reason"}
 
 
 def test_the_best_stands_beside_the_baselines_of_its_folds(tune, tmp_path):

@@ -27,15 +27,8 @@ from darts_train.experiments.searching.runner import Runner
 
 LOGS = "_logs"  # in a search's directory
 RESTARTS = 20  # of one slot, so that one that dies at its start does not go on for ever
-OWN = (
-    "database",
-    "study",
-    "leases",
-    "device",
-    "table",
-    "execute",
-    "watch",
-)  # fields of a runner that each makes for itself
+# Fields of a runner that each makes for itself.
+OWN = ("database", "study", "leases", "device", "table", "execute", "watch", "keeper", "judges")
 LEAVING = 15.0  # seconds after the second Ctrl+C
 
 

@@ -8,6 +8,7 @@ from darts_train.artifacts.run_infos import RUN_INFOS_FILE
 from darts_train.artifacts.run_record import RECORD_FILE
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
+from darts_train.dataset.certificate import CERTIFICATE_FILE
 from darts_train.experiments.checks import check_space, open_train_data
 from darts_train.experiments.cross_validation import CV_FILE, fold_count
 from darts_train.experiments.database.storage import (
@@ -68,7 +69,9 @@ def require_no_other(artifact_dir: Path, name: str) -> None:
         raise UserError(f"{place} is a file; choose another name for the search.")
     entries = {path.name for path in place.iterdir()} if place.is_dir() else set()
     foreign = entries & {RECORD_FILE, CV_FILE, RUN_INFOS_FILE}
-    ours = any(entry.startswith((DATABASE_FILE, f"{name}.", f"{name}-", ".", "_")) for entry in entries)
+    ours = any(
+        entry.startswith((DATABASE_FILE, CERTIFICATE_FILE, f"{name}.", f"{name}-", ".", "_")) for entry in entries
+    )
     if foreign or (entries and not ours):
         what = "a run" if RECORD_FILE in foreign else "a cross-validation" if foreign else "no search"
         raise UserError(f"{place} is {what}; choose another name for the search.")
