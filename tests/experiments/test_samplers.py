@@ -26,8 +26,9 @@ from darts_train.experiments.searching.sampling import (
 from darts_train.experiments.space.default_point import default_point
 from darts_train.experiments.space.hyperparameters import parse_hyperparameters
 from darts_train.experiments.space.points import drawn, point, spread
+from darts_train.training.errors import OutOfMemory
 
-from .stub import make_search, make_settings
+from .stub import execute, make_search, make_settings
 from .test_runner import runner_of
 
 NUMBERS = parse_hyperparameters(
@@ -226,3 +227,23 @@ def test_a_search_that_begins_with_the_own_values_says_so_in_its_facts(tmp_path)
     assert values_of(search.space, runner.trials()[0].params) == first
     with pytest.raises(UserError, match="first_trial"):
         runner_of(search, database)
+
+
+def test_what_needs_too_much_memory_is_tried_less(tmp_path, local):
+    """Of four batch sizes one never fits; trials that found out are the worst there are to the sampler."""
+
+    def too_large(place, *args):
+        if args[2].batch_size == 64:
+            raise OutOfMemory("the device has too little memory")
+        return execute(place, *args)
+
+    table = {"batch_size": [8, 16, 32, 64], "learning_rate": {"low": 1e-4, "high": 1e-2, "distribution": "loguniform"}}
+    search = make_search(tmp_path, table=table, sampler="tpe", folds=1, seeds=(42,))
+    runner = runner_of(search, local, too_large)
+    runner.run(40)
+    trials = runner.trials()
+    seen = RecentTrials(100).of(runner.study, 40).get_trials()
+    large = [trial.params["batch_size"] == 64 for trial in trials]
+    assert [trial.state.name for trial in seen] == ["PRUNED" if one else "COMPLETE" for one in large]
+    assert {trial.state.name for trial, one in zip(trials, large, strict=True) if one} == {"FAIL"}
+    assert sum(large[20:]) <= 3  # by chance five

@@ -2,13 +2,19 @@
 
 Optuna's samplers read all trials at every proposal, several times: seconds each where there are ten thousand, and what
 they learn from more than some hundreds is nothing.
+
+A trial that needs more memory than there is has failed, of which they learn nothing at all. Here it looks like one that
+was pruned before its first score: the worst there is, so that its like becomes rare.
 """
 
+import copy
 from collections.abc import Container
 from typing import Any, cast
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+INFEASIBLE = "infeasible"  # attribute of a trial that needs more memory than there is
 
 
 class RecentTrials:
@@ -51,7 +57,7 @@ class _View:
 
 def _kept(study: Study, most: int) -> list[FrozenTrial]:
     """Trials by number: all that run, the best half of `most` among the complete ones, and the newest."""
-    trials = study._get_trials(deepcopy=False, use_cache=False)
+    trials = [_feasible_or_worst(trial) for trial in study._get_trials(deepcopy=False, use_cache=False)]
     ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     if len(ended) <= most:
         return trials
@@ -59,6 +65,14 @@ def _kept(study: Study, most: int) -> list[FrozenTrial]:
     others = [trial.number for trial in ended if trial.number not in best]
     kept = best | set(others[len(best) - most :])
     return [trial for trial in trials if trial.number in kept or not trial.state.is_finished()]
+
+
+def _feasible_or_worst(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state != TrialState.FAIL or not trial.user_attrs.get(INFEASIBLE):
+        return trial
+    worst = copy.copy(trial)
+    worst.state = TrialState.PRUNED
+    return worst
 
 
 def _by_rank(study: Study, trials: list[FrozenTrial]) -> list[int]:

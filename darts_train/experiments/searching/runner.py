@@ -46,6 +46,7 @@ from darts_train.experiments.searching.attempts import Attempts, attempts_of
 from darts_train.experiments.searching.estimate import HoursTold
 from darts_train.experiments.searching.keeping import CheckpointKeeper
 from darts_train.experiments.searching.pareto import objectives
+from darts_train.experiments.searching.recent_trials import INFEASIBLE
 from darts_train.experiments.searching.study import (
     PRUNED,
     SCORE,
@@ -66,7 +67,6 @@ HOPELESS = 3  # trials in a row in which the machine failed every run: a disk is
 ENDING: tuple[FailureKind, ...] = ("memory", "numbers", "configuration", "bug")  # without these runs there is no score
 MAX_RETRIES = 3
 RETRY_SECONDS = 5.0  # before a run is tried again; longer each time
-INFEASIBLE = "infeasible"  # attribute of a trial that needs more memory than there is
 FAILURE = "failure"  # attribute of a trial: kind and words of the first failure, where there is one
 _log = logger("experiments")
 
