@@ -4,7 +4,9 @@ Written atomically at the start of a run, now and then while it lasts, and at it
 scores runs believes this file and nothing else; `fingerprint` says whether two runs would give the same result.
 """
 
+import math
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +66,11 @@ def read_record(run_dir: Path) -> RunRecord | None:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise UserError(f"{path}: not a run's record; {where}: {first['msg']}.") from None
+
+
+def numbers(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Metrics of a record as numbers: NaN where one has no value."""
+    return {name: math.nan if value is None else value for name, value in metrics.items()}
 
 
 def write_record(run_dir: Path, record: RunRecord) -> None:

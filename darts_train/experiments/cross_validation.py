@@ -19,6 +19,7 @@ import pandas as pd
 from darts_train.artifacts import names, tree
 from darts_train.artifacts.baselines import Beside
 from darts_train.artifacts.run_infos import FailureKind, RunRow, run_infos, write_run_infos
+from darts_train.artifacts.run_record import numbers, read_record
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
@@ -261,7 +262,12 @@ def run_one(
     try:
         result = _executor(execute, asking)(place, *options, fold, seed)
     except PrunedError as stopped:
-        return RunRow(run_name, run_id, fold, seed, "pruned", time.monotonic() - started, error=str(stopped))
+        record = read_record(directory)
+        best, last = (record.best_metrics, record.last_metrics) if record else ({}, {})
+        return RunRow(
+            run_name, run_id, fold, seed, "pruned", time.monotonic() - started,
+            error=str(stopped), metrics=numbers(best), last_metrics=numbers(last),
+        )  # fmt: skip
     except Exception as error:
         if asking.error is not None:  # it is the judge who failed
             raise asking.error from None

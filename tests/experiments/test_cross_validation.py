@@ -239,6 +239,7 @@ def test_a_judge_ends_it_after_a_run_and_the_runs_are_kept(tmp_path):
 
 def test_a_run_that_a_judge_stops_is_a_row_that_says_why(tmp_path):
     def watched(*arguments, on_validation):
+        execute(*arguments)  # leaves a record
         raise PrunedError(on_validation(3, {"val/JaccardIndex": 0.1}))
 
     judge = Judge(after=9)
@@ -246,4 +247,6 @@ def test_a_run_that_a_judge_stops_is_a_row_that_says_why(tmp_path):
     judge.at_validation = lambda *seen: f"stopped at {seen}"
     result = run(make_plan(tmp_path), watched, judge=judge)
     assert list(result.infos["status"]) == ["pruned"]
+    assert result.infos["val/Recall"][0] > 0.1  # as far as it came
+    assert math.isnan(result.score)
     assert result.pruned == result.infos["error"][0] == "stopped at (0, 42, 3, {'val/JaccardIndex': 0.1})"

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from darts_train.artifacts.baselines import BaselineRecord
-from darts_train.artifacts.run_record import RunRecord, read_record, write_record
+from darts_train.artifacts.run_record import RunRecord, numbers, read_record, write_record
 from darts_train.artifacts.tree import RunPlace
 from darts_train.base.disk_room import told_when_full
 from darts_train.base.errors import UserError
@@ -322,12 +322,8 @@ def _result(job: RunJob, record: RunRecord, resumed: bool) -> RunResult:
         directory=job.place.directory,
         status=record.status,
         best_checkpoint=job.place.directory / (record.best_checkpoint or f"{CHECKPOINTS}/{BEST}"),
-        metrics=_numbers(record.best_metrics),
-        last_metrics=_numbers(record.last_metrics),
+        metrics=numbers(record.best_metrics),
+        last_metrics=numbers(record.last_metrics),
         duration=record.duration,
         resumed=resumed,
     )
-
-
-def _numbers(metrics: dict[str, float | None]) -> dict[str, float]:
-    return {name: float("nan") if value is None else value for name, value in metrics.items()}
