@@ -63,6 +63,17 @@ def test_files_that_are_no_database(tmp_path, monkeypatch):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("table", ["trials", "studies"])
+def test_a_table_of_the_same_name_is_not_touched(tmp_path, table):
+    path = tmp_path / "theirs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"create table {table} (x)")
+    with pytest.raises(UserError, match=f"holds a table '{table}' of another program; name another database"):
+        open_database(sqlite_url(path))
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select name from sqlite_master").fetchall() == [(table,)]
+
+
 def test_tables_of_another_program(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "OPENING_PATIENCE", 0.2)
     with sqlite3.connect(tmp_path / "other.db") as connection:

@@ -100,11 +100,12 @@ def test_memory_is_restored_and_is_plain(tmp_path):
     epochs = keeper(tmp_path, save_top_k=2)
     for score in (0.1, 0.5):
         epochs.end(score)
-    torch.save(epochs.keeper.state_dict(), tmp_path / "state")
+    state = epochs.keeper.state_dict()
+    torch.save(state, tmp_path / "state")
     other = KeepCheckpoints(tmp_path, "abc", save_top_k=2)
     other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert (other.best_score, other.top, other.best_metrics) == (0.5, epochs.keeper.top, {MONITOR: 0.5})
-    assert other.seconds >= epochs.keeper.state_dict()["seconds"] * 0.5
+    assert other.seconds >= state["seconds"] > 0
 
 
 def test_another_runs_memory_is_not_taken(tmp_path):

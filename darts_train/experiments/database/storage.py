@@ -126,6 +126,7 @@ def open_database(url: URL) -> Database:
     address = url.render_as_string(hide_password=False)
 
     def opened() -> Database:
+        _require_ours(engine, url)
         storage = optuna.storages.RDBStorage(address, engine_kwargs=_engine_options(url))
         create_tables(engine)
         return Database(url, engine, storage)
@@ -138,6 +139,17 @@ def open_database(url: URL) -> Database:
         ) from None
 
 
+def _require_ours(engine: sa.Engine, url: URL) -> None:
+    """Raise UserError where another program has tables of the names that Optuna's have; nothing is made then."""
+    seen = sa.inspect(engine)
+    for table, wanted in OPTUNAS.items():
+        there = {column["name"] for column in seen.get_columns(table)} if seen.has_table(table) else wanted
+        if not wanted <= there:
+            raise UserError(
+                f"--sweep-db: {shown(url)} holds a table {table!r} of another program; name another database."
+            )
+
+
 def _engine(url: URL) -> sa.Engine:
     return sa.create_engine(url, **_engine_options(url))
 
@@ -146,6 +158,7 @@ def _engine_options(url: URL) -> dict[str, Any]:
     return {"connect_args": _connect_args(url), "poolclass": sa.pool.NullPool, "pool_pre_ping": True}
 
 
+OPTUNAS = {"studies": {"study_id", "study_name"}, "trials": {"trial_id", "number", "study_id"}}
 metadata = sa.MetaData()
 leases = sa.Table(
     "darts_lease",
