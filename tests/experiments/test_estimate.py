@@ -10,6 +10,7 @@ from darts_train.experiments.searching import estimate
 from darts_train.experiments.searching.estimate import (
     HoursTold,
     checkpoint_bytes,
+    count_parameters,
     estimate_disk,
     hours,
     megabytes,
@@ -18,12 +19,19 @@ from darts_train.experiments.searching.estimate import (
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Hyperparameters
 
-from .stub import make_search
+from .stub import make_search, make_settings
 
 
 @pytest.mark.parametrize(("options", "numbers"), [({}, 3), ({"optimizer": "sgd"}, 2), ({"ema_decay": 0.9}, 4)])
 def test_a_checkpoint_holds_weights_moments_and_averages(options, numbers):
     assert checkpoint_bytes(1000, Hyperparameters(**options)) == 4 * 1000 * numbers
+
+
+def test_the_network_is_counted_as_it_was_asked_for():
+    options = ("encoder_depth=2", "decoder_channels=48,24")
+    cut = make_settings(model_arch="Unet", model_encoder="mobilenet_v2", model_options=options)
+    whole = make_settings(model_arch="Unet", model_encoder="mobilenet_v2")
+    assert count_parameters(cut) < count_parameters(whole) / 2
 
 
 @settings(max_examples=30, deadline=None)

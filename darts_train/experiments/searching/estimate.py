@@ -29,10 +29,12 @@ def checkpoint_bytes(parameters: int, h: Hyperparameters) -> int:
 
 def count_parameters(settings: Settings) -> int:
     """Weights of a network, which is built without memory. Raises UserError where there is none such."""
+    from darts_train.models.arguments import parse_options
     from darts_train.models.factory import network_without_memory
 
     h = settings.hyperparameters
-    return sum(weight.numel() for weight in network_without_memory(h.model_arch, h.model_encoder).parameters())
+    network = network_without_memory(h.model_arch, h.model_encoder, parse_options(h.model_options))
+    return sum(weight.numel() for weight in network.parameters())
 
 
 @dataclass(frozen=True)
