@@ -25,7 +25,12 @@ from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.pruning.rule import PruningRule
 from darts_train.experiments.pruning.setup import hyperband, with_pruning
 from darts_train.experiments.searching.estimate import say_disk
-from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.searching.preparation import (
+    open_search_database,
+    prepare_search,
+    taken_names,
+    write_certificate,
+)
 from darts_train.experiments.searching.runner import Runner, open_runner
 from darts_train.experiments.searching.sampling import SamplerName
 from darts_train.experiments.searching.study import (
@@ -42,7 +47,6 @@ from darts_train.experiments.searching.study import (
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.space.wandb import WandbSweep, read_wandb_sweep
-from darts_train.experiments.trust.certificates import write_certificate
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Hyperparameters, Split, Tracking, Training

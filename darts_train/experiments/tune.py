@@ -18,7 +18,12 @@ from darts_train.experiments.database.lease import LEASE_SECONDS
 from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.searching.estimate import say_disk
-from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
+from darts_train.experiments.searching.preparation import (
+    open_search_database,
+    prepare_search,
+    taken_names,
+    write_certificate,
+)
 from darts_train.experiments.searching.retrain import retrain_and_test
 from darts_train.experiments.searching.runner import Runner, open_runner
 from darts_train.experiments.searching.sampling import SamplerName
@@ -35,7 +40,6 @@ from darts_train.experiments.searching.table import table_path
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.space.hyperparameters import read_hyperparameters
 from darts_train.experiments.space.search_space import SearchSpace
-from darts_train.experiments.trust.certificates import write_certificate
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training

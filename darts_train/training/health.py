@@ -1,86 +1,25 @@
 """How well an epoch used its device: how long it waited for data, how many patches a second went through it,
 and which share of what it can compute that is.
 
-Only clocks are read, so nothing that is learned changes. On a CUDA device the host's clock would not do: work is
-queued there, and while it lasts a late batch costs nothing. Two events around the wait say how long the device itself
-was idle; they are looked at when they have happened, and waited for at the end of an epoch only.
+Only clocks are read, so nothing that is learned changes.
 """
 
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Callback
 
 from darts_train.base.log import logger
+from darts_train.options.learning import Precision
 from darts_train.training.hardware import ranks
 from darts_train.training.hardware.flops import device_peak, patch_flops, utilisation
 from darts_train.training.loading.patches import Batch
+from darts_train.training.module import SegmentationModule
+from darts_train.training.names import DATA_WAIT, MFU, SAMPLES_PER_SECOND
 
-if TYPE_CHECKING:
-    from darts_train.options.learning import Precision
-    from darts_train.training.module import SegmentationModule
-
-DATA_WAIT, SAMPLES_PER_SECOND, MFU = "health/data_wait", "health/samples_per_second", "health/mfu"
-HEALTH = (DATA_WAIT, SAMPLES_PER_SECOND, MFU)  # the last only where the device's peak is known
-STEP_RATE = "train/learning_rate"  # of a logged step, where the rate changes with every step
 MUCH = 0.3  # share of an epoch from which on a word about waiting is due
 _log = logger("training")
-
-
-class DataClock:
-    """Adds up the seconds in which a device had nothing to do because the next batch was not there."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._is_cuda = device.type == "cuda"
-        self._seconds = 0.0
-        self._open: deque[tuple[Any, Any]] = deque()  # events before and after a wait that is not yet added
-
-    def over(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The same batches; the time until each comes is counted, the time between them is not."""
-        source = iter(batches)
-        try:
-            while True:
-                before = self._now()
-                try:
-                    batch = next(source)
-                except StopIteration:
-                    return
-                self._add(before, self._now())
-                yield batch
-        finally:  # an epoch that is left in its middle lets its threads go at once
-            if hasattr(source, "close"):
-                source.close()
-
-    def take(self) -> float:
-        """Seconds since the last call; on a CUDA device this waits for what is queued."""
-        if self._open:
-            self._open[-1][1].synchronize()
-        self._settle()
-        taken, self._seconds = self._seconds, 0.0
-        return taken
-
-    def _now(self) -> Any:
-        if not self._is_cuda:
-            return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
-        return event
-
-    def _add(self, before: Any, after: Any) -> None:
-        if self._is_cuda:
-            self._open.append((before, after))
-            self._settle()
-        else:
-            self._seconds += after - before
-
-    def _settle(self) -> None:
-        while self._open and self._open[0][1].query():
-            before, after = self._open.popleft()
-            self._seconds += before.elapsed_time(after) / 1000
 
 
 class EpochHealth(Callback):
@@ -93,7 +32,7 @@ class EpochHealth(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """An epoch that is taken up in its middle is not announced: its health is that of the part trained here."""
-        precision = cast("Precision", trainer.precision.removesuffix("-true"))  # Lightning's word for 32
+        precision = cast(Precision, trainer.precision.removesuffix("-true"))  # Lightning's word for 32
         self._peak = device_peak(trainer.strategy.root_device, precision)
         self.on_train_epoch_start(trainer, pl_module)
 
@@ -122,14 +61,14 @@ class EpochHealth(Callback):
         seconds = max(time.perf_counter() - self._started - self._apart, 1e-9)
         share = min(waited / seconds, 1.0)
         speed = self._samples * ranks.count() / seconds
-        mfu = utilisation(speed / ranks.count(), self._patch_flops(cast("SegmentationModule", pl_module)), self._peak)
+        mfu = utilisation(speed / ranks.count(), self._patch_flops(cast(SegmentationModule, pl_module)), self._peak)
         known = {} if mfu is None else {MFU: mfu}
         pl_module.health = {DATA_WAIT: share, SAMPLES_PER_SECOND: speed, **known}  # type: ignore[assignment]
         if share > MUCH and trainer.current_epoch and not self._told:  # the first epoch also warms files up
             self._told = True
             _log.info("%.0f %% of the epoch went by waiting for data; `darts bench` says what to change.", 100 * share)
 
-    def _patch_flops(self, module: "SegmentationModule") -> float | None:
+    def _patch_flops(self, module: SegmentationModule) -> float | None:
         """Operations for a patch, counted once for the whole network, and once while its encoder is frozen."""
         if self._peak is None:
             return None

@@ -31,10 +31,10 @@ from darts_train.training.augmentation.usual import USUAL, step_seed
 from darts_train.training.checkpoints.mid_epoch import MID_EPOCH, left, taken_up
 from darts_train.training.errors import TrainingError as TrainingError
 from darts_train.training.hardware import ranks
-from darts_train.training.health import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.loading.mixing import Mixed, Mixing, finished
 from darts_train.training.loading.patches import Batch
 from darts_train.training.losses.build import make_loss
+from darts_train.training.names import SAMPLES_PER_SECOND, STEP_RATE
 from darts_train.training.optimising.averaging import AveragedWeights, restore_trained
 from darts_train.training.optimising.optimisers import make_optimiser, set_frozen
 from darts_train.training.optimising.schedules import Position, Rate, Schedule, set_rate

@@ -10,7 +10,7 @@ import torch
 from darts_train.experiments.one_run.settings import check_fit
 from darts_train.experiments.run import RunPlace, RunResult, execute_run
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
-from darts_train.training.health import HEALTH
+from darts_train.training.names import HEALTH
 from darts_train.training.tracking.metrics_file import MetricsFile, read_rows
 
 __all__ = [

@@ -10,8 +10,9 @@ from darts_train.training import health
 from darts_train.training.hardware.flops import device_peak, patch_flops, training_flops, utilisation
 from darts_train.training.hardware.peaks import peak_flops
 from darts_train.training.hardware.recompute import recompute_blocks
-from darts_train.training.health import MFU, SAMPLES_PER_SECOND, EpochHealth
+from darts_train.training.health import EpochHealth
 from darts_train.training.module import SegmentationModule
+from darts_train.training.names import MFU, SAMPLES_PER_SECOND
 from tests.training.test_module import config
 
 

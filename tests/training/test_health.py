@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from darts_train.training import health
-from darts_train.training.health import DATA_WAIT, SAMPLES_PER_SECOND, DataClock, EpochHealth
+from darts_train.training.health import EpochHealth
+from darts_train.training.loading.clock import DataClock
+from darts_train.training.names import DATA_WAIT, SAMPLES_PER_SECOND
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

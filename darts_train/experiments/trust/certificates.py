@@ -2,12 +2,11 @@
 
 import dataclasses
 
-from darts_train.dataset.certificate import CERTIFICATE_FILE, Certificate, Certifier, certify
+from darts_train.dataset.certificate import Certificate, Certifier, certify
 from darts_train.dataset.outer_fold import outer_fold
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
-from darts_train.experiments.searching.study import Search
-from darts_train.experiments.settings import Settings, field_types
+from darts_train.experiments.settings import Settings
 from darts_train.options.learning import FoldMethod
 
 
@@ -18,14 +17,6 @@ def certify_folds(settings: Settings, folds: int) -> Certificate:
     return certify(
         opened.metadata, size, split, [make_split(opened.metadata, split, fold, size) for fold in range(folds)]
     )
-
-
-def write_certificate(search: Search) -> None:
-    """Write leakage.json into a search's directory; nothing where the space decides what is split, and how."""
-    if any(field_types()[name][0] == "split" for name in search.space.parameters):
-        return
-    if not (search.directory / CERTIFICATE_FILE).exists():
-        certify_folds(search.settings, search.folds).write(search.directory, search.data_hash)
 
 
 def certify_outer(settings: Settings, method: FoldMethod, outer_folds: int, folds: int) -> list[Certificate]:

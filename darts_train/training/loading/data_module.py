@@ -24,7 +24,7 @@ from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
 from darts_train.training.augmentation.reader import AugmentedPatches, NumberedSampler, ReaderPipeline
 from darts_train.training.hardware import ranks
-from darts_train.training.health import DataClock
+from darts_train.training.loading.clock import DataClock
 from darts_train.training.loading.held import HeldPatches, require_room
 from darts_train.training.loading.patches import EpochSampler, Indices, PatchDataset
 from darts_train.training.loading.threaded_loader import ThreadedLoader, reading_threads

@@ -15,7 +15,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from darts_train.base.executor import core_count
-from darts_train.training.health import DataClock
+from darts_train.training.loading.clock import DataClock
 from darts_train.training.loading.patches import Batch, as_is
 
 MOST_THREADS = 8

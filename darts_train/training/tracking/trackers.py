@@ -11,7 +11,7 @@ from darts_train.base.files import write_text
 from darts_train.base.log import logger
 from darts_train.metrics.state import metric_names
 from darts_train.options.learning import Tracking
-from darts_train.training.health import HEALTH, STEP_RATE
+from darts_train.training.names import HEALTH, STEP_RATE
 from darts_train.training.tracking.metrics_file import MetricsFile
 from darts_train.training.tracking.services import MlflowTracker, ServiceTracker, TensorboardTracker, finite, plain
 
