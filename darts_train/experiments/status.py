@@ -86,7 +86,8 @@ class SweepStatus:
         said = f"  {hours(self.hours_used)} used"
         if self.hours_left is not None:
             said += f", about {hours(self.hours_left)} left"
-            said += f": {hours(self.hours_left / self.running)} with {self.running} runners" * (self.running > 1)
+            if self.running > 1:
+                said += f": {hours(self.hours_left / self.running)} with {self.running} runners"
         return [*lines, said]
 
 

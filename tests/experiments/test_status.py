@@ -90,3 +90,16 @@ def test_what_cannot_be_looked_at(tmp_path):
     assert look.stat().st_size == 0  # nothing is made by looking
     with pytest.raises(UserError, match="--artifact-dir"):
         sweep_status(Status(), Artifacts(artifact_dir=tmp_path / "none"))
+
+
+@pytest.mark.parametrize(("running", "said"), [(0, "left"), (1, "left"), (2, "with 2 runners")])
+def test_what_is_left_is_shared_by_those_at_work(tmp_path, running, said):
+    runner = open_in(tmp_path, "s")
+    remember_total(runner.database, runner.study, 6)
+    runner.run(1)
+    for _ in range(running):
+        number = runner.study.ask().number
+        Leases(runner.database, "s", f"runner {number}", 60.0).claim(number)
+    line = status_of(look_into(runner.database.url), "s").lines()[-1]
+    assert "about " in line
+    assert line.endswith(said)
