@@ -29,6 +29,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not valid TOML: {error}.") from None
 
 
+def has_space(path: Path | None) -> bool:
+    """Whether a configuration file says what a search varies, too. Raises UserError where it cannot be read."""
+    return path is not None and "hyperparameters" in read_toml(path)
+
+
 def leaves(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """All (key, value) below a table that are not tables themselves, in file order."""
     for key, value in table.items():

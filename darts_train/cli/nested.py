@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from darts_train.cli.app import app
-from darts_train.cli.config_file import read_toml
+from darts_train.cli.config_file import has_space
 from darts_train.cli.expand import command
 from darts_train.cli.output import show
 from darts_train.options.fleet import Fleet
@@ -43,7 +43,7 @@ def nested_cross_validation_smp(
     """
     from darts_train.experiments.nested import nested_cross_validation_smp as run
 
-    if nested.hpconfig is None and config_file is not None and "hyperparameters" in read_toml(config_file):
+    if nested.hpconfig is None and has_space(config_file):
         nested = dataclasses.replace(nested, hpconfig=config_file)
     result = run(
         data=data,

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from darts_train.cli.app import app
-from darts_train.cli.config_file import read_toml
+from darts_train.cli.config_file import has_space
 from darts_train.cli.expand import command
 from darts_train.cli.output import show
 from darts_train.options.fleet import Fleet
@@ -80,7 +80,7 @@ def tune_smp(
     """
     from darts_train.experiments.tune import tune_smp as run
 
-    if tune.hpconfig is None and _has_space(config_file):
+    if tune.hpconfig is None and has_space(config_file):
         tune = dataclasses.replace(tune, hpconfig=config_file)
     result = run(
         data=data,
@@ -142,7 +142,3 @@ def optuna_sweep_smp(
     show(result)
     if result.failed:
         raise typer.Exit(1)
-
-
-def _has_space(file: Path | None) -> bool:
-    return file is not None and "hyperparameters" in read_toml(file)

@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from darts_train.experiments.trust.oof import OofMaker, OofResult
 
 CV_FILE = "cv.json"
-Execute = Callable[
-    ..., "RunResult | Outcome"
-]  # run.execute_run, in this process or another; what stands for it in tests
+# run.execute_run, in this process or another; what stands for it in tests.
+Execute = Callable[..., "RunResult | Outcome"]
 _log = logger("experiments")
 
 

@@ -28,13 +28,12 @@ from darts_train.experiments.database.lease import LEASE_SECONDS
 from darts_train.experiments.fleet.hands import Hands, hands_of
 from darts_train.experiments.pruning.setup import with_pruning
 from darts_train.experiments.scoring import ScoringRule, score_runs
+from darts_train.experiments.searching.asked import asked_sampler, asked_space
 from darts_train.experiments.searching.preparation import open_search_database, prepare_search, taken_names
 from darts_train.experiments.searching.retrain import retrain_and_test
 from darts_train.experiments.searching.runner import open_runner
-from darts_train.experiments.searching.sampling import SamplerName
 from darts_train.experiments.searching.study import Best, Search, best_trial
 from darts_train.experiments.settings import Settings, field_types, plain, require_same
-from darts_train.experiments.space.hyperparameters import read_hyperparameters
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.trust.certificates import certify_outer
 from darts_train.experiments.trust.nested_result import NestedResult, OuterFold, write_nested_table
@@ -148,9 +147,7 @@ def _checked_space(nested: Nested, split: Split) -> SearchSpace:
         )
     if split.fold_method is None:
         raise UserError("--fold-method none: the searches would choose by patches they were trained on; name a method.")
-    if nested.hpconfig is None:
-        raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
-    space = read_hyperparameters(nested.hpconfig)
+    space = asked_space(nested.hpconfig)
     splitting = [name for name in space.parameters if field_types()[name][0] == "split"]
     if splitting:
         raise UserError(f"--hpconfig: {listing(splitting)} cannot be searched here: it decides what tests.")
@@ -171,18 +168,11 @@ def _search(
     """The search of one outer fold, all of it checked."""
     split = outer_fold(settings.split, nested.outer_method, outer, nested.outer_folds)
     search = prepare_search(
-        f"{name}-{tree.outer_name(outer)}", directory, replace(settings, split=split), space, _sampler(nested), repeats,
+        f"{name}-{tree.outer_name(outer)}", directory, replace(settings, split=split), space,
+        asked_sampler(nested.n_trials, nested.sampler), repeats,
         scoring.scoring_metric, scoring.multi_score_strategy, device,
     )  # fmt: skip
     return replace(search, folder=tree.outer_name(outer))
-
-
-def _sampler(nested: Nested) -> SamplerName:
-    if nested.n_trials != "grid":
-        return nested.sampler or "random"
-    if nested.sampler is not None:
-        raise UserError(f"--n-trials grid tries everything; leave out --sampler {nested.sampler}, or give a number.")
-    return "grid"
 
 
 def _outer(work: _Work, outer: int) -> OuterFold:

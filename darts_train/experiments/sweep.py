@@ -17,7 +17,6 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError, nearest
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
-from darts_train.experiments.command_line import command_line
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.database.lease import LEASE_SECONDS
 from darts_train.experiments.database.storage import DATABASE_FILE, database_file, database_url, open_database, shown
@@ -47,6 +46,7 @@ from darts_train.experiments.searching.study import (
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.space.wandb import WandbSweep, read_wandb_sweep
+from darts_train.options.command_line import command_line
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Hyperparameters, Split, Tracking, Training

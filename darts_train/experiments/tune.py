@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from darts_train.artifacts.baselines import Beside
 from darts_train.artifacts.names import check_name, random_name
-from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.cross_validation import Execute
 from darts_train.experiments.database.lease import LEASE_SECONDS
 from darts_train.experiments.fleet.hands import hands_of
 from darts_train.experiments.pruning.setup import with_pruning
+from darts_train.experiments.searching.asked import asked_sampler, asked_space
 from darts_train.experiments.searching.estimate import say_disk
 from darts_train.experiments.searching.preparation import (
     open_search_database,
@@ -26,7 +26,6 @@ from darts_train.experiments.searching.preparation import (
 )
 from darts_train.experiments.searching.retrain import retrain_and_test
 from darts_train.experiments.searching.runner import Runner, open_runner
-from darts_train.experiments.searching.sampling import SamplerName
 from darts_train.experiments.searching.study import (
     Best,
     best_trial,
@@ -38,8 +37,6 @@ from darts_train.experiments.searching.study import (
 )
 from darts_train.experiments.searching.table import table_path
 from darts_train.experiments.settings import Settings
-from darts_train.experiments.space.hyperparameters import read_hyperparameters
-from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.options.fleet import Fleet
 from darts_train.options.keeping import Keeping
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Split, Tracking, Training
@@ -121,11 +118,11 @@ def tune_smp(
     Configurations that failed, or are unstable, are never the best. Raises UserError before anything is trained.
     """
     check_tracking(tracking)
-    space = _space(tune)
+    space = asked_space(tune.hpconfig)
     settings, hands = Settings(data, split, hyperparameters, training), hands_of(device.device, fleet)
     name = check_name(tune.tune_name or random_name(taken_names(artifacts.artifact_dir)), "--tune-name")
     search = prepare_search(
-        name, artifacts.artifact_dir, settings, space, _sampler(tune), repeats,
+        name, artifacts.artifact_dir, settings, space, asked_sampler(tune.n_trials, tune.sampler), repeats,
         scoring.scoring_metric, scoring.multi_score_strategy, hands.first,
         multi_objective=tune.multi_objective, enqueue_default=tune.enqueue_default,
     )  # fmt: skip
@@ -166,17 +163,3 @@ def _result(runner: Runner, retrained: bool) -> TuneResult:
         beside=beside_cross_validation(search.artifact_dir, best.cv_name if best else None, search.name),
         front=tuple(front(search, trials)),
     )
-
-
-def _space(tune: Tune) -> SearchSpace:
-    if tune.hpconfig is None:
-        raise UserError("--hpconfig: name a YAML or TOML file with a table `hyperparameters`: what is to be searched.")
-    return read_hyperparameters(tune.hpconfig)
-
-
-def _sampler(tune: Tune) -> SamplerName:
-    if tune.n_trials != "grid":
-        return tune.sampler or "random"
-    if tune.sampler is not None:
-        raise UserError(f"--n-trials grid tries everything; leave out --sampler {tune.sampler}, or give a number.")
-    return "grid"

@@ -1,7 +1,6 @@
 """Samplers by name: distinct points for several runners, what each cannot do, long searches, a given first trial."""
 
 import dataclasses
-import importlib.util
 import itertools
 import logging
 import math
@@ -75,15 +74,9 @@ def ask(study, sampler, space):
     return values_of(space, study.ask(dists(space)).params)
 
 
-def need(name):
-    if name == "cmaes" and importlib.util.find_spec("cmaes") is None:
-        pytest.skip("the extra cmaes is not installed")
-
-
 @pytest.mark.parametrize("name", ["tpe", "gp", "qmc", "cmaes"])
 def test_runners_with_samplers_of_their_own_draw_distinct_points(name):
     """Each runner makes its own sampler, as three processes do."""
-    need(name)
     study = ended(NUMBERS, 12)
     points = [tuple(ask(study, make_sampler(name, NUMBERS), NUMBERS).values()) for _ in range(6)]
     assert len(set(points)) == 6
@@ -128,7 +121,6 @@ def test_what_a_sampler_cannot_do_is_refused_or_told(monkeypatch, caplog):
 
 @pytest.mark.parametrize("name", ["gp", "cmaes"])
 def test_what_is_left_to_chance_is_drawn_by_number(name):
-    need(name)
     study = ended(MIXED, 1)
     values = values_of(MIXED, study.ask({}).params | _asked(study, make_sampler(name, MIXED)))
     assert values["model_arch"] in ("Unet", "FPN")

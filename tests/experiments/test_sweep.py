@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.command_line import command_line
 from darts_train.experiments.database.storage import database_url, open_database
 from darts_train.experiments.searching.study import stored_search, study_names
 from darts_train.experiments.sweep import optuna_sweep_smp
+from darts_train.options.command_line import command_line
 from darts_train.options.learning import Artifacts, Data, Hyperparameters, Split, Tracking
 from darts_train.options.searching import Repeats, Scoring, Sweep
 from tests.support.runs import hyperparameters, training

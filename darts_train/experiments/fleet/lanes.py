@@ -8,8 +8,8 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from darts_train.artifacts.tree import RunPlace
 from darts_train.experiments.failures import MachineError
 from darts_train.experiments.fleet.messages import Outcome
 from darts_train.experiments.fleet.progress import RunStep, Watch, unwatched
+from darts_train.experiments.fleet.signals import taken_by
 from darts_train.experiments.fleet.worker import Worker
 from darts_train.metrics.names import MONITOR
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
@@ -93,22 +94,9 @@ class Lanes:
         if self._leaving is not None:
             raise self._leaving
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Pass signals on during the block; elsewhere than in the main thread none come."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        ways: dict[int, Callable[..., None]] = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._terminate}
-        before = {number: signal.getsignal(number) for number in ways}
-        for number, way in ways.items():
-            if before[number] not in (signal.SIG_IGN, None):
-                signal.signal(number, way)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler or signal.SIG_DFL)
+    def listening(self) -> AbstractContextManager[None]:
+        """Pass signals on during the block."""
+        return taken_by({signal.SIGINT: self._interrupt, signal.SIGTERM: self._terminate})
 
     def close(self) -> None:
         """End all processes."""

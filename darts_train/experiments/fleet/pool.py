@@ -8,7 +8,6 @@ them on: the first Ctrl+C lets epochs end, the second one leaves at once.
 import dataclasses
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from darts_train.experiments.fleet.live_table import SECONDS, LiveTable
 from darts_train.experiments.fleet.messages import Failed
 from darts_train.experiments.fleet.posts import Ended, MayGoOn, Post
 from darts_train.experiments.fleet.progress import TrialEnd
+from darts_train.experiments.fleet.signals import taken_by
 from darts_train.experiments.fleet.standing import Standing
 from darts_train.experiments.fleet.worker import Process, how_it_ended
 from darts_train.experiments.searching.runner import Runner
@@ -28,7 +28,7 @@ from darts_train.experiments.searching.runner import Runner
 LOGS = "_logs"  # in a search's directory
 RESTARTS = 20  # of one slot, so that one that dies at its start does not go on for ever
 # Fields of a runner that each makes for itself.
-OWN = ("database", "study", "leases", "device", "table", "execute", "watch", "keeper", "judges")
+OWN = ("database", "study", "leases", "device", "execute", "watch")
 LEAVING = 15.0  # seconds after the second Ctrl+C
 
 
@@ -147,9 +147,6 @@ class Pool:
     @contextmanager
     def _listening(self, shown: LiveTable) -> Iterator[None]:
         """Pass signals on during the block."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
         def interrupt(*_: Any) -> None:
             if self._stopping:
@@ -163,15 +160,8 @@ class Pool:
             self._stopping = self._stopping or SystemExit(128 + signal.SIGTERM)
             self._signal(signal.SIGTERM)
 
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number, way in ((signal.SIGINT, interrupt), (signal.SIGTERM, terminate)):
-            if before[number] not in (signal.SIG_IGN, None):
-                signal.signal(number, way)
-        try:
+        with taken_by({signal.SIGINT: interrupt, signal.SIGTERM: terminate}):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler or signal.SIG_DFL)
 
     def _signal(self, number: int) -> None:
         for process in list(self._processes.values()):

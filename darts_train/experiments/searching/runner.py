@@ -5,8 +5,7 @@ time; what lies between is held by a lease. A runner that dies leaves its trial 
 ended, with the runs that had finished: their rows are in the database, their files on disk.
 
 A trial's states: RUNNING while it is worked on or waits for another runner; COMPLETE with a score (marked where it is
-unstable, and then never chosen); FAIL where a run failed or the score is not finite;
-PRUNED where a judge stopped it.
+unstable, and then never chosen); FAIL where a run failed or the score is not finite; PRUNED where a judge stopped it.
 
 What follows from a run's failure depends on its kind (`failures.py`): what the machine did is tried again, a bug ends
 the search, and of all others the trial has failed.
@@ -16,6 +15,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import sleep
 from typing import Any
 
@@ -92,15 +92,12 @@ class Runner:
     leases: Leases
     device: Device
     tracking: Tracking
-    table: SearchTable
     execute: Execute | None = None
     max_retries: int = MAX_RETRIES
     retry_seconds: float = RETRY_SECONDS
     watch: Watch = field(default=unwatched)
     keeping: Keeping = field(default_factory=Keeping)
-    keeper: CheckpointKeeper | None = None
     hours: HoursTold = field(default_factory=HoursTold)
-    judges: Judges | None = None  # where hopeless trials are stopped
 
     def run(
         self,
@@ -134,7 +131,7 @@ class Runner:
                 self._require_hope(hopeless, result)
                 _require_no_bug(result)
         # Of a trial that ended with its runner, killed before it wrote the table, no other one would write it.
-        self.table.write(self.trials)
+        self._table.write(self.trials)
         return done
 
     def trials(self) -> list[FrozenTrial]:
@@ -145,10 +142,24 @@ class Runner:
         """The rows of a trial's runs, in no order of meaning."""
         return trial_rows(trial, self.store.rows(trial.number))
 
-    @property
+    @cached_property
     def store(self) -> RunStore:
         """Where rows of runs are kept."""
         return RunStore(self.database, self.search.name)
+
+    @cached_property
+    def _table(self) -> SearchTable:
+        return SearchTable(self.search, self.database)
+
+    @cached_property
+    def _keeper(self) -> CheckpointKeeper:
+        return CheckpointKeeper(self.search, self.database, self.keeping.kept_trials(), self.keeping.keep_checkpoints)
+
+    @cached_property
+    def judges(self) -> Judges | None:
+        """Where hopeless trials are stopped."""
+        rule = self.search.pruning
+        return Judges(self.database, self.study, self.search.rule, rule) if rule else None
 
     def _take(self, total: int | None) -> Taken | None:
         """A trial whose runner is gone, or a new one; None where there is none to have."""
@@ -214,14 +225,14 @@ class Runner:
             with suppress(UserError):  # a lease that is not let go ends by itself
                 self.leases.release(taken.lease)
         self._tidy()
-        self.table.write_if_due(self.trials)
+        self._table.write_if_due(self.trials)
         return result
 
     def _tidy(self) -> None:
         """Remove the checkpoints of trials that are not among those to be kept."""
-        if self.keeper is not None and self.keeper.count is not None:
+        if self._keeper.count is not None:
             with self.leases.door():
-                self.table.forget_checkpoints(self.keeper.tidy())
+                self._table.forget_checkpoints(self._keeper.tidy())
 
     def _validated(self, taken: Taken, keeper: Keeper) -> CrossValidationResult:
         """Cross-validate; runs that the machine failed are done again, when the others are done."""
@@ -290,8 +301,6 @@ def open_runner(
     tracking: Tracking,
     execute: Execute | None = None,
     lease_seconds: float = LEASE_SECONDS,
-    max_retries: int = MAX_RETRIES,
-    watch: Watch = unwatched,
     keeping: Keeping | None = None,
 ) -> Runner:
     """Make or join the study of a search. Raises UserError where it was made with other settings, unless forced."""
@@ -301,13 +310,8 @@ def open_runner(
             f"--keep-checkpoints {keep.keep_checkpoints}: no trial is best in several objectives; give all or none."
         )
     leases = Leases(database, search.name, own_identity(), lease_seconds)
-    study, table = open_study(database, search, leases, keep.force), SearchTable(search, database)
-    keeper = CheckpointKeeper(search, database, keep.kept_trials(), keep.keep_checkpoints)
-    judges = Judges(database, study, search.rule, search.pruning) if search.pruning else None
-    return Runner(
-        search, database, study, leases, device, tracking, table, execute, max_retries,
-        watch=watch, keeping=keep, keeper=keeper, judges=judges,
-    )  # fmt: skip
+    study = open_study(database, search, leases, keep.force)
+    return Runner(search, database, study, leases, device, tracking, execute, keeping=keep)
 
 
 def told_values(search: Search, result: CrossValidationResult) -> list[float]:

@@ -5,6 +5,7 @@ counts as the whole (no heap of draws at a limit). The outermost 1e-9 on either 
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -16,7 +17,7 @@ LEAST_SHARE = 1e-3  # of a density, within the limits of its setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Density:
+class Density(ABC):
     """Base: a distribution function, cut off at `low` and `high` (None: not), and rounded to multiples of q."""
 
     q: float | None = None
@@ -33,13 +34,13 @@ class Density:
             if first is not None and last is not None and first > last:
                 raise UserError(f"no multiple of {self.q} lies between {self.low} and {self.high}.")
 
+    @abstractmethod
     def below(self, x: float) -> float:
         """The share of the whole density that is less than x (its distribution function)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def quantile(self, share: float) -> float:
         """The number that `share` of the whole density is less than; 0 < share < 1."""
-        raise NotImplementedError
 
     def at(self, u: float) -> float:
         """The number that a share u of what is within the limits is less than."""
