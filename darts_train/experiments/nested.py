@@ -33,7 +33,7 @@ from darts_train.experiments.searching.preparation import open_search_database, 
 from darts_train.experiments.searching.retrain import retrain_and_test
 from darts_train.experiments.searching.runner import open_runner
 from darts_train.experiments.searching.study import Best, Search, best_trial
-from darts_train.experiments.settings import Settings, field_types, plain, require_same
+from darts_train.experiments.settings import Settings, group_of, plain, require_same
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.trust.certificates import certify_outer
 from darts_train.experiments.trust.nested_result import NestedResult, OuterFold, write_nested_table
@@ -148,7 +148,7 @@ def _checked_space(nested: Nested, split: Split) -> SearchSpace:
     if split.fold_method is None:
         raise UserError("--fold-method none: the searches would choose by patches they were trained on; name a method.")
     space = asked_space(nested.hpconfig)
-    splitting = [name for name in space.parameters if field_types()[name][0] == "split"]
+    splitting = [name for name in space.parameters if group_of(name) == "split"]
     if splitting:
         raise UserError(f"--hpconfig: {listing(splitting)} cannot be searched here: it decides what tests.")
     return space

@@ -102,9 +102,14 @@ def field_types() -> dict[str, tuple[str, Any]]:
     return found
 
 
+def group_of(name: str) -> str:
+    """The group of a field, or, of one option of a list (`loss_options.gamma`), that of the list."""
+    return field_types()[name.partition(".")[0]][0]
+
+
 def default_value(name: str) -> Any:
     """The default of a field as JSON has it; None where it has none."""
-    fields = {field.name: field for field in dataclasses.fields(GROUPS[field_types()[name][0]])}
+    fields = {field.name: field for field in dataclasses.fields(GROUPS[group_of(name)])}
     default = fields[name].default
     return None if default is dataclasses.MISSING else plain(default)
 

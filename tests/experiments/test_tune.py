@@ -222,3 +222,13 @@ def test_the_best_is_trained_again_and_tested(tune, tmp_path, monkeypatch):
     again = tune(**options)
     assert again.retrain == dataclasses.replace(result.retrain, resumed=True)
     assert again.test.metrics == result.test.metrics
+
+
+def test_one_option_of_a_list_is_searched(tune):
+    space = "hyperparameters:\n  loss_options.gamma: [1.0, 3.0]\n  learning_rate: [1e-4, 1e-3]\n"
+    hp = {"loss": "focal-tversky", "loss_options": ("smooth=2.0",)}
+    result = tune(space, hp, n_trials="grid", enqueue_default=False)
+    table = pd.read_parquet(result.table)
+    assert result.trials == 4
+    assert set(table["loss_options.gamma"]) == {1.0, 3.0}
+    assert result.best_parameters["loss_options.gamma"] in (1.0, 3.0)

@@ -22,7 +22,7 @@ from darts_train.experiments.database.storage import (
 from darts_train.experiments.scoring import parse_scoring
 from darts_train.experiments.searching.sampling import SamplerName, check_sampler
 from darts_train.experiments.searching.study import Search
-from darts_train.experiments.settings import Settings, field_types
+from darts_train.experiments.settings import Settings, group_of
 from darts_train.experiments.space.default_point import default_point
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.trust.certificates import certify_folds
@@ -65,7 +65,7 @@ def prepare_search(
 
 def write_certificate(search: Search) -> None:
     """Write leakage.json into a search's directory; nothing where the space decides what is split, and how."""
-    if any(field_types()[name][0] == "split" for name in search.space.parameters):
+    if any(group_of(name) == "split" for name in search.space.parameters):
         return
     if not (search.directory / CERTIFICATE_FILE).exists():
         certify_folds(search.settings, search.folds).write(search.directory, search.data_hash)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from darts_train.base.errors import UserError
-from darts_train.experiments.settings import Settings, field_types, option_name, option_text, plain
+from darts_train.experiments.settings import Settings, group_of, option_name, option_text, plain
 from darts_train.experiments.space.densities import Density
 from darts_train.experiments.space.parameters import Choice, Constant, Parameter, QUniform, Range
 from darts_train.experiments.space.search_space import SearchSpace
@@ -47,7 +47,7 @@ def contains(parameter: Parameter, value: Any) -> bool:
 def _setting(settings: Settings, name: str) -> Any:
     """The value of a setting; of one option of a list its text, None where the list has it not."""
     field, dot, key = name.partition(".")
-    value = getattr(getattr(settings, field_types()[field][0]), field)
+    value = getattr(getattr(settings, group_of(name)), field)
     if not dot:
         return value
     texts = [text for text in value or () if option_name(text) == key]
