@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from darts_train.base.errors import UserError
+from darts_train.dataset.columns import parse_columns
 from darts_train.raster.band import Band
 
 FORMAT_VERSION = 1
@@ -40,13 +41,14 @@ def _ours(leaves: dict[str, Any]) -> dict[str, Any]:
     version = leaves["format_version"]
     if version != FORMAT_VERSION:
         raise UserError(f"format_version is {version}, this version reads {FORMAT_VERSION}; update darts-train.")
-    own = {"command", "bands", "patch_size", "classes", *ENCODING_KEYS}
+    own = {"command", "bands", "patch_size", "classes", "metadata_columns", *ENCODING_KEYS}
     return {
         "bands": _bands(leaves),
         "patch_size": _integer(leaves, "patch_size"),
         "classes": tuple(_names(leaves, "classes")),
         "ignore_index": _integer(leaves, "ignore_index"),
         "command": str(leaves.get("command", "")),
+        "columns": parse_columns(_names(leaves, "metadata_columns") if "metadata_columns" in leaves else ()),
         "settings": {key: value for key, value in leaves.items() if key not in own},
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from darts_train.base.hashes import hash_bytes, hash_file, hash_json
 from darts_train.dataset.layout import CONFIG, DATA, METADATA
+from darts_train.dataset.schema import metadata_schema
 from darts_train.dataset.set_config import SetConfig
 
 _HEADERS = ("zarr.json", ".zarray", ".zattrs")
@@ -21,9 +22,10 @@ def patch_checksum(x: np.ndarray, y: np.ndarray) -> str:
     return hash_bytes(np.ascontiguousarray(x, "<u2").tobytes() + np.ascontiguousarray(y, "u1").tobytes())
 
 
-def manifest_hash(config: SetConfig, columns: Sequence[str], checksums: Sequence[str]) -> str:
-    """Hash of the encoding, the columns of metadata.parquet and the checksums of the patches in order."""
-    return hash_json({"encoding": config.encoding(), "columns": list(columns), "patches": list(checksums)})
+def manifest_hash(config: SetConfig, checksums: Sequence[str]) -> str:
+    """Hash of the encoding, the columns that the set itself writes, and the checksums of the patches in order."""
+    columns = metadata_schema(config.columns).names
+    return hash_json({"encoding": config.encoding(), "columns": columns, "patches": list(checksums)})
 
 
 def header_hash(root: Path) -> str:

@@ -5,6 +5,7 @@
     metadata.parquet   row i = patch i; written last, so a set that has it is whole
     scenes.parquet     one row per scene, also of those that gave no patch
     labels.geojson     the label polygons
+    columns.parquet    columns that were added to the finished set (groups, say)
     .journal/          config.toml, NNNNNN.json per committed tile, staging/ while it is written, lock
 
 Only these names are ever removed; whatever else lies in the directory belongs to somebody else.
@@ -19,10 +20,11 @@ DATA = "data.zarr"
 METADATA = "metadata.parquet"
 SCENES = "scenes.parquet"
 LABELS = "labels.geojson"
+ADDED = "columns.parquet"
 JOURNAL = ".journal"
 LOCK = "lock"
 STAGING = "staging"
-PRODUCTS = (METADATA, SCENES, LABELS, CONFIG)
+PRODUCTS = (METADATA, ADDED, SCENES, LABELS, CONFIG)
 
 
 def existing_products(root: Path) -> list[str]:

@@ -90,7 +90,7 @@ class TrainData:
     def data_hash(self) -> str:
         """Hash of the patches and their encoding, from the manifest: no pixel is read."""
         if self.encoded and "checksum" in self.metadata:
-            return manifest_hash(self.config, list(self.metadata.columns), list(self.metadata["checksum"]))
+            return manifest_hash(self.config, list(self.metadata["checksum"]))
         return header_hash(self.root)
 
     def read(self, index: int, checked: bool = True) -> tuple[np.ndarray, np.ndarray]:

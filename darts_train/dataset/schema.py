@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from darts_train.dataset.columns import Cell, Column
+
 DONE = "done"
 LEFT_OUT = "left out"
 NO_REGION = "No Region"
@@ -36,6 +38,7 @@ class PatchRow:
         geometry: WKB polygon in EPSG:4326, None without georeference.
         source: file it came from.
         date: acquisition date, ISO 8601.
+        columns: further columns, those that the set's config declares.
     """
 
     patch_id: int
@@ -51,6 +54,7 @@ class PatchRow:
     geometry: bytes | None = None
     source: str = ""
     date: str | None = None
+    columns: Mapping[str, Cell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,15 @@ METADATA_SCHEMA = pa.schema(
     metadata={"geo": json.dumps(_GEO)},
 )
 
+
+def metadata_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The schema of a set's metadata.parquet: the columns of every set, then those that its config declares."""
+    schema = METADATA_SCHEMA
+    for column in columns:
+        schema = schema.append(pa.field(column.name, column.arrow_type))
+    return schema
+
+
 SCENES_SCHEMA = pa.schema(
     [
         ("scene_id", pa.string()),
@@ -167,9 +180,9 @@ def plain_row(row: PatchRow, checksum: str) -> dict[str, Any]:
 
 
 def table_row(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse for one row of metadata.parquet: geometry as bytes again."""
-    geometry = plain["geometry"]
-    return _utf8(plain) | {"geometry": None if geometry is None else bytes.fromhex(geometry)}
+    """The inverse for one row of metadata.parquet: geometry as bytes again, further columns beside the others."""
+    geometry, further = plain["geometry"], plain.get("columns", {})
+    return _utf8({**plain, **further}) | {"geometry": None if geometry is None else bytes.fromhex(geometry)}
 
 
 def plain_scene(record: SceneRecord) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from darts_train.base.errors import UserError, listing
+from darts_train.dataset.columns import Column, check_columns
 from darts_train.dataset.config_keys import ENCODING_KEYS, FORMAT_VERSION, OLDER_CLASSES, parse_darts_table
+from darts_train.dataset.schema import METADATA_SCHEMA
 from darts_train.raster.band import IGNORE_INDEX, Band
 
 _HEADING = "How this train data directory was made. Give it as --config-file to make it again."
@@ -30,6 +32,7 @@ class SetConfig:
         classes: names of the class indices in `y`; the first is the background.
         ignore_index: value in `y` that counts nowhere.
         command: the command that made the set; empty for older sets.
+        columns: further columns of metadata.parquet.
         settings: options of that command, plain values; None counts as absent.
         older: True for a set without a stored encoding: float pixels, scaled to [0, 1] before they were stored.
 
@@ -41,12 +44,14 @@ class SetConfig:
     classes: tuple[str, ...] = OLDER_CLASSES
     ignore_index: int = IGNORE_INDEX
     command: str = ""
+    columns: tuple[Column, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     older: bool = False
 
     def __post_init__(self) -> None:
         _check_names("bands", [band.name for band in self.bands], least=1)
         _check_names("classes", list(self.classes), least=2)
+        check_columns(self.columns, METADATA_SCHEMA.names)
         if self.patch_size < 1:
             raise UserError(f"patch_size: {self.patch_size} is not a number of pixels above 0.")
         least = len(self.classes)
@@ -67,7 +72,7 @@ class SetConfig:
         """Text of config.toml. Raises ValueError where a setting is a table, or named as a key of the set itself."""
         import tomlkit
 
-        clash = [key for key in self.settings if key in (*ENCODING_KEYS, "command")]
+        clash = [key for key in self.settings if key in (*ENCODING_KEYS, "command", "metadata_columns")]
         if clash:
             raise ValueError(f"settings must not hold {listing(clash)}: the set writes these keys itself")
         document = tomlkit.document()
@@ -125,12 +130,14 @@ def _check_names(what: str, names: list[str], least: int) -> None:
 
 
 def _preprocess_table(config: SetConfig) -> dict[str, Any]:
-    own = {
+    own: dict[str, Any] = {
         "command": config.command,
         "bands": list(config.band_names),
         "patch_size": config.patch_size,
         "classes": list(config.classes),
     }
+    if config.columns:
+        own["metadata_columns"] = list(map(str, config.columns))
     settings = {key: _plain(value) for key, value in config.settings.items() if key not in _OWN_OPTIONS}
     return own | {key: value for key, value in settings.items() if value is not None}
 

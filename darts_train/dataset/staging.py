@@ -77,6 +77,9 @@ def check_tile(tile: Tile, config: SetConfig) -> None:
         raise ValueError(f"tile {tile.key}: a number below 0, or a row of another scene")
     if any(len(row.class_fractions) != len(config.classes) for row in tile.rows):
         raise ValueError(f"tile {tile.key}: class_fractions must have {len(config.classes)} items")
+    declared = {column.name for column in config.columns}
+    if any(not set(row.columns) <= declared for row in tile.rows):
+        raise ValueError(f"tile {tile.key}: a row has columns beyond {sorted(declared)}")
     check_record(tile)
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from darts_train.base.files import atomic_path, write_text
+from darts_train.dataset.added_columns import read_added, with_added
 from darts_train.dataset.journal import Journal
 from darts_train.dataset.layout import CONFIG, LABELS, METADATA, SCENES
-from darts_train.dataset.schema import METADATA_SCHEMA, SCENES_SCHEMA, scene_row, table_row
+from darts_train.dataset.parquet import write_parquet
+from darts_train.dataset.schema import SCENES_SCHEMA, metadata_schema, scene_row, table_row
 from darts_train.dataset.set_config import SetConfig
 
 
@@ -21,18 +22,13 @@ def write_products(root: Path, journal: Journal, config: SetConfig) -> pa.Table:
     Returns the table of the patches.
     """
     scenes = pa.Table.from_pylist([scene_row(record) for record in journal.scenes.values()], schema=SCENES_SCHEMA)
-    patches = pa.Table.from_pylist([table_row(row) for row in journal.rows()], schema=METADATA_SCHEMA)
+    patches = pa.Table.from_pylist([table_row(row) for row in journal.rows()], schema=metadata_schema(config.columns))
+    patches = with_added(patches, read_added(root))
     write_parquet(root / SCENES, scenes)
     write_labels(root / LABELS, journal.labels())
     write_text(root / CONFIG, config.to_toml())
     write_parquet(root / METADATA, patches)
     return patches
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table atomically, zstd-compressed. The same table gives the same bytes on one version of pyarrow."""
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
 
 
 def write_labels(path: Path, features: Iterable[Mapping[str, Any]]) -> None:

@@ -172,7 +172,7 @@ class TrainDataWriter:
             left_out=len(self.scenes_left_out),
             empty=sum(table.column("empty").to_pylist()),
             bytes=sum(path.stat().st_size for path in (self.root / layout.DATA).rglob("*") if path.is_file()),
-            data_hash=manifest_hash(self.config, table.column_names, table.column("checksum").to_pylist()),
+            data_hash=manifest_hash(self.config, table.column("checksum").to_pylist()),
         )
 
     def _is_done(self, scene_id: str) -> bool:

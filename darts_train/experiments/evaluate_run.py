@@ -21,9 +21,9 @@ from darts_train.base.errors import UserError, listing, nearest
 from darts_train.base.files import require_directory, require_file, require_writable, write_json
 from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
+from darts_train.dataset.parquet import write_parquet
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import make_split
-from darts_train.dataset.tables import write_parquet
 from darts_train.experiments.evaluating.figures import FIGURES, draw
 from darts_train.experiments.evaluating.tables import (
     SCORES_FILE,

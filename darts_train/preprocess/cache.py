@@ -4,6 +4,7 @@ One file per tile, named by a hash of all that decides its content: name, size a
 every setting, the version of this package. An entry can therefore be stale only if a file was changed behind its times.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from zipfile import BadZipFile
@@ -16,7 +17,7 @@ from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.preprocess.patching import CutTile
 
-_FORMAT = 1
+_FORMAT = 2
 _FIELDS = ("x", "y", "kept", "clipped", "dropped")
 _log = logger("preprocess")
 
@@ -46,7 +47,8 @@ class TileCache:
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
-                return CutTile(*(file[name] for name in _FIELDS))
+                columns = tuple(json.loads(str(file["columns"])))
+                return CutTile(**{name: file[name] for name in _FIELDS}, columns=columns)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             _log.warning("%s: damaged (%s); made anew", path, error)
             return None
@@ -57,6 +59,6 @@ class TileCache:
             return
         try:
             with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, **{name: getattr(tile, name) for name in _FIELDS})
+                np.savez(file, columns=json.dumps(tile.columns), **{name: getattr(tile, name) for name in _FIELDS})
         except OSError as error:
             _log.warning("%s: not kept (%s)", path, error.strerror)

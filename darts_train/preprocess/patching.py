@@ -1,14 +1,16 @@
 """One tile: pixels, labels and masks of an area become encoded patches, and a row about each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from darts_train.dataset.columns import Cell
 from darts_train.dataset.schema import PatchRow
 from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Patches
+from darts_train.preprocess.measures import MEASURES, Measure
 from darts_train.preprocess.tiles import area_of
 from darts_train.raster.band import IGNORE_INDEX, Band
 from darts_train.raster.encoding import encode
@@ -25,23 +27,29 @@ DROP_REASONS = ("too few labelled pixels", "a band without data", "no foreground
 class Sample:
     """A scene with its labels.
 
-    `source` is what the rows say where it came from; `files` are those that decide its pixels and labels.
+    `source` is what the rows say where it came from; `files` are those that decide its pixels and labels; `columns` are
+    cells of further columns, the same for all of its patches.
     """
 
     scene: Scene
     labels: Labels
     source: str
     files: tuple[Path, ...] = ()
+    columns: Mapping[str, Cell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How areas become patches: bands, encodings, cutting, filters, and the pixels by which the valid area shrinks."""
+    """How areas become patches: bands, encodings, cutting, filters, the pixels by which the valid area shrinks.
+
+    `measures` are what is kept of each patch as columns.
+    """
 
     stack: FeatureStack
     bands: tuple[Band, ...]
     patches: Patches
     erosion: int
+    measures: tuple[Measure, ...] = MEASURES
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,8 @@ class CutTile:
     """The patches of a tile that were kept.
 
     x uint16 [n, c, P, P] and y uint8 [n, P, P]; `kept` [n] are their positions among the windows of the tile;
-    `clipped` [c] counts values that no code could say, `dropped` [4] patches by DROP_REASONS.
+    `clipped` [c] counts values that no code could say, `dropped` [4] patches by DROP_REASONS; `columns` [n] are
+    the cells of what was measured.
     """
 
     x: np.ndarray
@@ -57,6 +66,7 @@ class CutTile:
     kept: np.ndarray
     clipped: np.ndarray
     dropped: np.ndarray
+    columns: tuple[Mapping[str, Cell], ...] = ()
 
 
 def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
@@ -66,14 +76,15 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     """
     area = area_of(windows)
     values, classes = _area(sample, area, recipe)
+    sources = _sources(sample.scene, area, recipe)
     inside = _inside(sample.scene, area)
     size = recipe.patches.patch_size
-    xs, ys, kept = [], [], []
+    xs, ys, kept, columns = [], [], [], []
     clipped, dropped = np.zeros(len(recipe.bands), np.int64), np.zeros(len(DROP_REASONS), np.int64)
     for i, window in enumerate(windows):
-        rows, columns = window.slices(area)
-        x, y = values[:, rows, columns], classes[rows, columns]
-        reason = reason_to_drop(x, y, inside[rows, columns], recipe.patches)
+        place = window.slices(area)
+        x, y = values[:, *place], classes[place]
+        reason = reason_to_drop(x, y, inside[place], recipe.patches)
         if reason is not None:
             dropped[reason] += 1
             continue
@@ -81,10 +92,11 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
         xs.append(codes)
         ys.append(y.copy())
         kept.append(i)
+        columns.append(_measured(x, y, {name: band[place] for name, band in sources.items()}, recipe))
         clipped += beyond
     x_all = np.stack(xs) if xs else np.empty((0, len(recipe.bands), size, size), np.uint16)
     y_all = np.stack(ys) if ys else np.empty((0, size, size), np.uint8)
-    return CutTile(x_all, y_all, np.array(kept, np.int64), clipped, dropped)
+    return CutTile(x_all, y_all, np.array(kept, np.int64), clipped, dropped, tuple(columns))
 
 
 def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +114,15 @@ def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.
     classes = sample.labels.read(area)
     classes[~trusted | np.isnan(values).any(axis=0)] = IGNORE_INDEX
     return values, classes
+
+
+def _sources(scene: Scene, area: Window, recipe: Recipe) -> dict[str, np.ndarray]:
+    needs = list(dict.fromkeys(name for measure in recipe.measures for name in measure.needs))
+    return dict(zip(needs, scene.read(needs, area), strict=True)) if needs else {}
+
+
+def _measured(x: np.ndarray, y: np.ndarray, sources: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, Cell]:
+    return {name: cell for measure in recipe.measures for name, cell in measure.of(x, y, sources).items()}
 
 
 def _inside(scene: Scene, area: Window) -> np.ndarray:
@@ -157,6 +178,7 @@ def patch_rows(
                 geometry=geometry,
                 source=sample.source,
                 date=scene.date,
+                columns={**sample.columns, **(tile.columns[i] if tile.columns else {})},
             )
         )
     return rows

@@ -11,6 +11,7 @@ from darts_train.features.stack import FeatureStack
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
 from darts_train.preprocess.job import Job, left_out, plain_settings
+from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import run
@@ -59,6 +60,7 @@ def preprocess_raster_train_data(
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
+        columns=columns_of(MEASURES),
         settings=plain_settings(raster, patches),
     )
     return run(

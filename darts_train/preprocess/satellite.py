@@ -17,6 +17,7 @@ from darts_train.options.fields import OptionGroup
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Terrain
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
 from darts_train.preprocess.job import Job, left_out, plain_settings
+from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.raster.patches import patch_starts
@@ -115,6 +116,7 @@ def satellite_job(
         patch_size=choices.patches.patch_size,
         classes=choices.labelling.classes,
         command=command,
+        columns=columns_of(MEASURES),
         settings=plain_settings(*groups, choices.patches, choices.terrain, choices.labelling),
     )
     recipe = Recipe(stack, bands, choices.patches, choices.mask_erosion_size)
