@@ -7,6 +7,9 @@ from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show, show_json
 from darts_train.options.learning import Split
+from darts_train.options.masking import Masking
+from darts_train.options.pairing import Pairing
+from darts_train.options.photos import Photos
 from darts_train.options.preprocessing import (
     Describe,
     Inspect,
@@ -74,14 +77,32 @@ def preprocess_s2_train_data(
 
 
 @command(app, "Train data")
-def preprocess_raster_train_data(raster: Raster, output: Output, patches: Patches, parallel: Parallel) -> None:
+def preprocess_raster_train_data(
+    raster: Raster,
+    pairing: Pairing,
+    photos: Photos,
+    output: Output,
+    patches: Patches,
+    masking: Masking,
+    parallel: Parallel,
+) -> None:
     """Cut images with labels into train data.
 
     Any raster with a label raster or polygons, listed in a table or found by equal stems in two directories.
     """
     from darts_train.preprocess.raster import preprocess_raster_train_data as run
 
-    show(run(raster=raster, output=output, patches=patches, parallel=parallel))
+    show(
+        run(
+            raster=raster,
+            pairing=pairing,
+            photos=photos,
+            output=output,
+            patches=patches,
+            masking=masking,
+            parallel=parallel,
+        )
+    )
 
 
 @command(app, "Train data")

@@ -8,6 +8,9 @@ from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
 from darts_train.features.stack import FeatureStack
+from darts_train.options.masking import Masking
+from darts_train.options.pairing import Pairing
+from darts_train.options.photos import Photos
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
 from darts_train.preprocess.job import Job, left_out, plain_settings
@@ -29,7 +32,13 @@ _log = logger("preprocess")
 
 
 def preprocess_raster_train_data(
-    raster: Raster, output: Output, patches: Patches, parallel: Parallel = Parallel()
+    raster: Raster,
+    output: Output,
+    patches: Patches,
+    parallel: Parallel = Parallel(),
+    pairing: Pairing = Pairing(),
+    photos: Photos = Photos(),
+    masking: Masking = Masking(),
 ) -> PreprocessSummary:
     """Cut pairs of an image and its labels into a train data directory.
 
@@ -61,7 +70,7 @@ def preprocess_raster_train_data(
         classes=raster.classes,
         command=COMMAND,
         columns=columns_of(MEASURES),
-        settings=plain_settings(raster, patches),
+        settings=plain_settings(raster, pairing, photos, masking, patches),
     )
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
