@@ -55,13 +55,12 @@ def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[A
         raise UserError(f"--input: {path} does not exist.")
     if path.is_dir():
         return open_planet_scene(path, auxiliaries)
-    scene = RasterScene.open(
-        path,
-        _names(path, options, model),
-        _first(options.scale, model.source.get("scale")),
-        _first(options.offset, model.source.get("offset")),
-        _first(options.nodata, model.source.get("nodata")),
-    )
+    scale = _first(options.scale, model.source.get("scale"))
+    offset = _first(options.offset, model.source.get("offset"))
+    nodata = _first(options.nodata, model.source.get("nodata"))
+    scene = RasterScene.open(path, _names(path, options, model), scale, offset, nodata).with_steps(scale, offset)
+    if model.source.get("zero_is_nodata"):
+        scene = scene.without_zeros(model.spec.names)
     if DEM in model.spec.names and DEM not in scene.bands:
         raise UserError(f"{path}: the model needs elevation, which only PLANET directories take from --arcticdem-dir.")
     return scene

@@ -13,4 +13,5 @@ SET_KEYS = (
     "band_high",
     "optical_bands",
     "ignore_index",
+    "label_mapping",
 )

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from darts_train.base.errors import UserError
 from darts_train.options.fields import OptionGroup, option
+
+_OVERLAP = 16  # pixels, where neither --overlap nor --stride says it
 
 SATELLITE_BANDS = (
     "blue", "green", "red", "nir", "ndvi", "tc_brightness", "tc_greenness", "tc_wetness", "relative_elevation", "slope",
@@ -38,11 +41,37 @@ class Patches(OptionGroup):
     """How scenes are cut."""
 
     patch_size: int = option("Side of a patch, pixels.", 1024, low=2, high=16384, aliases=("--size",))
-    overlap: int = option("Pixels that neighbouring patches share.", 16, low=0)
+    overlap: int | None = option("Pixels that neighbours share; none: 16, or what --stride leaves.", None, low=0)
+    stride: int | None = option("Pixels from a patch to the next; none: patch size less overlap.", None, low=1)
+    edge: Literal["shift", "pad", "drop"] = option(
+        "A patch beyond the edge: moved back, padded with no data, or left out.", "shift"
+    )
     exclude_nopositive: bool = option("Drop patches without a foreground pixel.", False)
     exclude_nan: bool = option("Drop patches with any pixel without data.", True)
     small_images: Literal["pad", "skip"] = option("Images smaller than a patch: pad with no data, or leave out.", "pad")
     min_valid_fraction: float = option("Drop patches with a smaller share of labelled pixels.", 0.1, low=0, high=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "overlap", self._resolved())
+        object.__setattr__(self, "stride", None)  # overlap says the same: one of the two is kept
+
+    def _resolved(self) -> int:
+        if self.stride is None:
+            return _OVERLAP if self.overlap is None else self.overlap
+        if self.stride > self.patch_size:
+            raise UserError(f"--stride: {self.stride} is above --patch-size, {self.patch_size}: pixels would be lost.")
+        left = self.patch_size - self.stride
+        if self.overlap not in (None, left):
+            raise UserError(
+                f"--stride {self.stride} leaves an overlap of {left}, but --overlap is {self.overlap}; give one only."
+            )
+        return left
+
+    @property
+    def shared(self) -> int:
+        """The overlap, pixels, however it was said."""
+        return self.overlap or 0
 
 
 @dataclass(frozen=True, kw_only=True)

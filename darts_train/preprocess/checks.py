@@ -20,9 +20,10 @@ def check_classes(classes: Sequence[str]) -> None:
 
 
 def check_size(scene: Scene, patches: Patches) -> None:
-    """Raise UserError where a scene is smaller than a patch and --small-images says to leave such ones out."""
+    """Raise UserError where a scene is smaller than a patch, and --small-images or --edge leaves such ones out."""
     width, height = scene.grid.width, scene.grid.height
-    if patches.small_images == "skip" and min(width, height) < patches.patch_size:
+    leave = patches.small_images == "skip" or patches.edge == "drop"
+    if leave and min(width, height) < patches.patch_size:
         raise UserError(f"smaller than a patch ({width} x {height} pixels)")
 
 

@@ -1,7 +1,7 @@
 """What preprocessing is asked to do, whatever the source."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +28,8 @@ class Job:
 
 def plan_of(sample: Sample, recipe: Recipe) -> list[list[Window]]:
     """The tiles of a sample, each the windows of its patches."""
-    grid = sample.scene.grid
-    return plan_tiles(grid.width, grid.height, recipe.patches.patch_size, recipe.patches.overlap)
+    grid, patches = sample.scene.grid, recipe.patches
+    return plan_tiles(grid.width, grid.height, patches.patch_size, patches.shared, patches.edge)
 
 
 def left_out(scene_id: str, reason: str, source: str = "") -> SceneRecord:
@@ -42,4 +42,15 @@ def plain_settings(*groups: OptionGroup) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for group in groups:
         settings |= {f.name: getattr(group, f.name) for f in dataclasses.fields(group)}  # type: ignore[arg-type]
+    if settings.get("edge") == "shift":  # what sets without the key were cut by
+        del settings["edge"]
     return settings
+
+
+def changed_settings(group: OptionGroup, leave: Collection[str] = ()) -> dict[str, Any]:
+    """Options of a group that are not at their defaults, but for those to leave.
+
+    So a set that was begun before the group had some option is still the same set.
+    """
+    fields = [field for field in dataclasses.fields(group) if field.name not in leave]  # type: ignore[arg-type]
+    return {f.name: getattr(group, f.name) for f in fields if getattr(group, f.name) != f.default}

@@ -1,7 +1,7 @@
 """One tile: pixels, labels and masks of an area become encoded patches, and a row about each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,7 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     Raises UserError where a file cannot be read.
     """
     area = area_of(windows)
+    sample = _read_once(sample, area.grown(recipe.erosion))
     values, classes = _area(sample, area, recipe)
     sources = _sources(sample.scene, area, recipe)
     inside = _inside(sample.scene, area)
@@ -97,6 +98,12 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     x_all = np.stack(xs) if xs else np.empty((0, len(recipe.bands), size, size), np.uint16)
     y_all = np.stack(ys) if ys else np.empty((0, size, size), np.uint8)
     return CutTile(x_all, y_all, np.array(kept, np.int64), clipped, dropped, tuple(columns))
+
+
+def _read_once(sample: Sample, area: Window) -> Sample:
+    """The sample, with the pixels of an area in memory where its scene can do that: several steps look at them."""
+    holding = getattr(sample.scene, "holding", None)
+    return sample if holding is None else replace(sample, scene=holding(area))
 
 
 def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

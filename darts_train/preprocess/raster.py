@@ -1,6 +1,8 @@
 """Train data from pairs of an image and its labels: the command preprocess-raster-train-data."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable
@@ -9,22 +11,23 @@ from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
 from darts_train.features.stack import FeatureStack
 from darts_train.options.masking import Masking
-from darts_train.options.pairing import Pairing
+from darts_train.options.pairing import PART, Pairing
 from darts_train.options.photos import Photos
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
-from darts_train.preprocess.job import Job, left_out, plain_settings
+from darts_train.preprocess.job import Job, changed_settings, left_out, plain_settings
+from darts_train.preprocess.label_values import check_values, label_mapping, raster_labels
 from darts_train.preprocess.measures import MEASURES, columns_of
-from darts_train.preprocess.pairs import Pair, find_pairs
+from darts_train.preprocess.pair import Pair
+from darts_train.preprocess.pairs import find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
-from darts_train.scenes.class_values import parse_remap
-from darts_train.scenes.labels import Labels, PolygonLabels, RasterLabels, check_label_raster, polygons_on
+from darts_train.scenes.class_values import mapping_text
+from darts_train.scenes.labels import Labels, MisfitError, PolygonLabels, polygons_on
 from darts_train.scenes.polygons import VECTOR_SUFFIXES, class_indices, read_polygons
-from darts_train.scenes.raster_file import RasterFile
 from darts_train.scenes.raster_scene import RasterScene
 
 COMMAND = "preprocess-raster-train-data"
@@ -50,14 +53,14 @@ def preprocess_raster_train_data(
             stands for no class, a band is not there, or the directory has other settings; later where a file turns out
             to be damaged half way (what was committed stays).
     """
-    patch_starts(patches.patch_size, patches.patch_size, patches.overlap)  # overlap below patch size
+    patch_starts(patches.patch_size, patches.patch_size, patches.shared)  # overlap below patch size
     require_writable(output.train_data_dir, "--train-data-dir")
     check_classes(raster.classes)
-    parse_remap(raster.remap, len(raster.classes))
-    pairs = find_pairs(raster)
-    opened = [_sample(pair, raster) for pair in pairs if pair.label is not None]
-    _check_values(opened, raster)
-    unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in pairs if pair.label is None]
+    mapping = label_mapping(raster, pairing)
+    found = find_pairs(raster, pairing)
+    opened = _samples(found.pairs, raster, pairing, mapping)
+    check_values(opened, raster, pairing)
+    unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in found.pairs if pair.label is None]
     samples, small = _large_enough(opened, patches)
     records = unlabelled + small
     check_usable(samples, records)
@@ -69,16 +72,40 @@ def preprocess_raster_train_data(
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
-        columns=columns_of(MEASURES),
-        settings=plain_settings(raster, pairing, photos, masking, patches),
+        columns=(*found.columns, *columns_of(MEASURES)),
+        settings=_settings(raster, pairing, photos, masking, patches, mapping),
     )
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
     )
 
 
-def _sample(pair: Pair, raster: Raster) -> Sample:
-    assert pair.label is not None
+def _settings(
+    raster: Raster, pairing: Pairing, photos: Photos, masking: Masking, patches: Patches, mapping: Mapping[int, int]
+) -> dict[str, Any]:
+    """What config.toml keeps: all that decides the set, and the label values as they were understood."""
+    resolved = {} if raster.remap is None else {"label_mapping": mapping_text(mapping)}
+    return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART) | resolved
+
+
+def _samples(pairs: Sequence[Pair], raster: Raster, pairing: Pairing, mapping: Mapping[int, int]) -> list[Sample]:
+    """Pairs that have labels, opened. Raises UserError; of label rasters that do not fit, several are listed."""
+    samples, misfits = [], []
+    for pair in pairs:
+        if pair.label is None:
+            continue
+        try:
+            samples.append(_sample(pair, pair.label, raster, pairing, mapping))
+        except MisfitError as error:
+            misfits.append((pair.sample_id, str(error)))
+    if misfits:
+        others = [sample_id for sample_id, _ in misfits[1:]]
+        more = f" Nor do {len(others)} others: {listing(others, 3)}." if others else ""
+        raise UserError(f"{misfits[0][1]} --align brings labels onto the pixels of their image.{more}")
+    return samples
+
+
+def _sample(pair: Pair, label: Path, raster: Raster, pairing: Pairing, mapping: Mapping[int, int]) -> Sample:
     scene = RasterScene.open(
         pair.image,
         raster.band_names,
@@ -89,10 +116,14 @@ def _sample(pair: Pair, raster: Raster) -> Sample:
         pair.region,
         pair.group,
         pair.date,
-    )
-    vector = pair.label.suffix.lower() in VECTOR_SUFFIXES
-    labels = _polygon_labels(pair, scene, raster) if vector else _raster_labels(pair, scene, raster)
-    return Sample(scene, labels, pair.source, (pair.image, pair.label))
+    ).with_steps(raster.scale, raster.offset)
+    if pairing.zero_is_nodata:
+        scene = scene.without_zeros(raster.bands)
+    if label.suffix.lower() in VECTOR_SUFFIXES:
+        labels = _polygon_labels(label, scene, raster)
+    else:
+        labels = raster_labels(label, scene.file, mapping, raster.remap is not None, pairing.align)
+    return Sample(scene, labels, pair.source, (pair.image, label), pair.columns)
 
 
 def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sample], list[SceneRecord]]:
@@ -107,45 +138,10 @@ def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sam
     return kept, records
 
 
-def _raster_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
-    assert pair.label is not None
-    file = RasterFile.open(pair.label)
-    check_label_raster(scene.file, file)
-    mapping = parse_remap(raster.remap, len(raster.classes))
-    nodata = file.nodata[0]
-    if raster.remap is None and nodata in mapping:
-        _log.warning(
-            "%s says that %g is no data, so it is ignored; name it in --remap to make it a class", file.path, nodata
-        )
-    return RasterLabels(file, mapping, mapping_first=raster.remap is not None)
-
-
-def _polygon_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
-    assert pair.label is not None
-    polygons = read_polygons(pair.label, None, raster.class_column)
+def _polygon_labels(label: Path, scene: RasterScene, raster: Raster) -> Labels:
+    polygons = read_polygons(label, None, raster.class_column)
     if polygons.mended or polygons.dropped:
-        _log.warning("%s: %d invalid polygons mended, %d empty left out", pair.label, polygons.mended, polygons.dropped)
+        _log.warning("%s: %d invalid polygons mended, %d empty left out", label, polygons.mended, polygons.dropped)
     classes = class_indices(polygons, raster.classes, raster.class_column)
     geometries = polygons_on(scene.grid, polygons.geometries, polygons.crs, polygons.source)
     return PolygonLabels(scene.grid, geometries, classes)
-
-
-def _check_values(samples: Sequence[Sample], raster: Raster) -> None:
-    """Raise UserError, with values and counts, where label rasters hold what stands for no class."""
-    totals: dict[float, int] = {}
-    first: dict[float, str] = {}
-    for sample in samples:
-        if isinstance(sample.labels, RasterLabels):
-            for value, pixels in sample.labels.census().items():
-                totals[value] = totals.get(value, 0) + pixels
-                first.setdefault(value, str(sample.labels.file.path))
-    if not totals:
-        return
-    values = [f"{value:g} ({totals[value]} pixels, {first[value]})" for value in sorted(totals)]
-    raise UserError(f"Label values that stand for no class: {listing(values, 4)}. {_how_to_map(raster, totals)}")
-
-
-def _how_to_map(raster: Raster, totals: Mapping[float, int]) -> str:
-    if len(totals) > 20:
-        return "So many values look like a picture rather than labels."
-    return f"Classes are 0 to {len(raster.classes) - 1}; say with --remap what these values are (-100: ignore)."

@@ -81,7 +81,7 @@ class _Sources:
 
 def check_choices(choices: Choices) -> FeatureStack:
     """Everything that can be refused before a folder is looked into. Raises UserError."""
-    patch_starts(choices.patches.patch_size, choices.patches.patch_size, choices.patches.overlap)
+    patch_starts(choices.patches.patch_size, choices.patches.patch_size, choices.patches.shared)
     require_writable(choices.output.train_data_dir, "--train-data-dir")
     check_classes(choices.labelling.classes)
     LabelFilter.parse(choices.labelling.label_filter)

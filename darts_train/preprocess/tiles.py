@@ -6,14 +6,16 @@ fits, else a part of one. The plan depends on sizes alone, so a run that goes on
 
 from functools import reduce
 
-from darts_train.raster.patches import Window, patch_windows
+from darts_train.raster.patches import Edge, Window, patch_windows
 
 TILE_PIXELS = 2**22  # of all patches of a tile together; ten bands of that are 170 MB
 
 
-def plan_tiles(width: int, height: int, patch_size: int, overlap: int) -> list[list[Window]]:
+def plan_tiles(width: int, height: int, patch_size: int, overlap: int, edge: Edge = "shift") -> list[list[Window]]:
     """Windows of all patches of a scene, in order, in tiles; each has at least one. UserError as `patch_windows`."""
-    windows = patch_windows(width, height, patch_size, overlap)
+    windows = patch_windows(width, height, patch_size, overlap, edge)
+    if not windows:
+        return []
     most = max(1, TILE_PIXELS // patch_size**2)
     columns = len({window.x for window in windows})
     if columns <= most:

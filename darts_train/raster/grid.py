@@ -55,7 +55,8 @@ def grid_differences(one: Grid, other: Grid, tolerance: float = 0.01) -> list[st
     The text of a CRS is not compared: two texts can mean one system, which takes a geo library to tell.
     """
     if (one.width, one.height) != (other.width, other.height):
-        return [f"{one.width} x {one.height} pixels against {other.width} x {other.height}"]
+        sizes = f"{one.width} x {one.height} pixels against {other.width} x {other.height}"
+        return [sizes, *_place_differences(one, other, tolerance)]
     if one.transform is None or other.transform is None:
         return []
     pixel = min(one.pixel_size)
@@ -67,6 +68,17 @@ def grid_differences(one: Grid, other: Grid, tolerance: float = 0.01) -> list[st
         return [f"shifted by {max(shifts):.4g} pixels"]
     sizes = f"{_numbers(one.pixel_size)} against {_numbers(other.pixel_size)}"
     return [f"pixel size {sizes}, corners off by up to {max(shifts):.4g} pixels"]
+
+
+def _place_differences(one: Grid, other: Grid, tolerance: float) -> list[str]:
+    """Pixel sizes that differ, else how far the upper left corners of two grids of different size are apart."""
+    if one.transform is None or other.transform is None:
+        return []
+    pixel = min(other.pixel_size)
+    if max(abs(a - b) for a, b in zip(one.pixel_size, other.pixel_size, strict=True)) > tolerance * pixel:
+        return [f"pixel size {_numbers(one.pixel_size)} against {_numbers(other.pixel_size)}"]
+    shift = math.dist(one.position(0, 0), other.position(0, 0)) / pixel
+    return [f"upper left corner off by {shift:.4g} pixels"] if shift > tolerance else []
 
 
 def _numbers(values: tuple[float, ...]) -> str:

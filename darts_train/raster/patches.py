@@ -2,8 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from darts_train.base.errors import UserError
+
+Edge = Literal["shift", "pad", "drop"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,18 @@ class Window:
         return slice(y, y + self.height), slice(x, x + self.width)
 
 
-def patch_starts(size: int, patch_size: int, overlap: int) -> list[int]:
+def patch_starts(size: int, patch_size: int, overlap: int, edge: Edge = "shift") -> list[int]:
     """First pixels of the patches along one axis.
 
-    Starts are 0, step, 2·step … below size − overlap, step = patch_size − overlap; one that would reach beyond the
-    end is moved back to size − patch_size, so the last patch overlaps more. Together they cover every pixel;
-    there are ceil((size − overlap) / step) of them. An axis no longer than a patch has the one start 0, and
-    whoever reads pads it with no data.
+    Starts are 0, step, 2·step … below size − overlap, step = patch_size − overlap; there are
+    ceil((size − overlap) / step) of them, and together they cover every pixel. `edge` says what becomes of one that
+    would reach beyond the end:
+
+        shift: it is moved back to size − patch_size, so the last patch overlaps more;
+        pad: it stays, and whoever reads pads it with no data; without overlap every pixel is covered exactly once;
+        drop: it is left out, and so are the pixels that only it would cover.
+
+    An axis no longer than a patch has the one start 0, padded; with `drop` a shorter one has none.
 
     Raises:
         UserError: no pixel at all, or an overlap that is not below the patch size.
@@ -63,14 +71,17 @@ def patch_starts(size: int, patch_size: int, overlap: int) -> list[int]:
         raise UserError(f"--overlap: {overlap} must be less than --patch-size, {patch_size}.")
     if size < 1 or overlap < 0:
         raise UserError(f"Cannot cut {size} pixels into patches of {patch_size} with an overlap of {overlap}.")
+    step = patch_size - overlap
+    if edge == "drop":
+        return list(range(0, size - patch_size + 1, step))
     if size <= patch_size:
         return [0]
-    step = patch_size - overlap
-    count = math.ceil((size - overlap) / step)
-    return [min(i * step, size - patch_size) for i in range(count)]
+    starts = [i * step for i in range(math.ceil((size - overlap) / step))]
+    return starts if edge == "pad" else [min(start, size - patch_size) for start in starts]
 
 
-def patch_windows(width: int, height: int, patch_size: int, overlap: int) -> list[Window]:
+def patch_windows(width: int, height: int, patch_size: int, overlap: int, edge: Edge = "shift") -> list[Window]:
     """Windows of all patches of a scene, row by row. Raises UserError as `patch_starts`."""
-    columns = patch_starts(width, patch_size, overlap)
-    return [Window(x, y, patch_size, patch_size) for y in patch_starts(height, patch_size, overlap) for x in columns]
+    columns = patch_starts(width, patch_size, overlap, edge)
+    rows = patch_starts(height, patch_size, overlap, edge)
+    return [Window(x, y, patch_size, patch_size) for y in rows for x in columns]

@@ -4,6 +4,7 @@ Both forms say uint8 [h, w]: the class index, and IGNORE_INDEX where nobody labe
 labelled extent, at a raster's no data.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -74,19 +75,29 @@ class RasterLabels:
         return found
 
 
-def check_label_raster(image: RasterFile, label: RasterFile) -> None:
-    """Raise UserError, naming the label and the numbers, where a label raster does not lie on the pixels of its image.
+class MisfitError(UserError):
+    """A label raster that does not lie on the pixels of its image."""
 
-    One of the two without georeference (a PNG mask) is compared by size alone.
+
+def check_label_raster(image: RasterFile, label: RasterFile) -> None:
+    """Raise MisfitError, naming the label and the numbers, where a label raster does not lie on its image's pixels.
+
+    One of the two without georeference (a PNG mask) is compared by size alone. UserError where it has several bands.
     """
     if len(label.indexes) != 1:
         raise UserError(f"{label.path}: a label raster has one band, this has {len(label.indexes)}.")
-    differences = grid_differences(label.grid, image.grid)
-    both_placed = label.grid.crs is not None and image.grid.crs is not None
-    if both_placed and not same_crs(label.grid.crs, image.grid.crs):
-        differences.append(f"{label.grid.crs} against {image.grid.crs}")
+    differences = label_differences(image, label)
     if differences:
-        raise UserError(f"{label.path} does not lie on {image.path}: {'; '.join(differences)}.")
+        raise MisfitError(f"{label.path} does not lie on {image.path}: {'; '.join(differences)}.")
+
+
+def label_differences(image: RasterFile, label: RasterFile) -> list[str]:
+    """How the grid of a label raster differs from its image's, in words with numbers; nothing where it does not."""
+    one, other = label.grid, image.grid
+    if one.crs is None or other.crs is None or same_crs(one.crs, other.crs):
+        return grid_differences(one, other)
+    sizes = grid_differences(dataclasses.replace(one, transform=None), other)  # places cannot be compared
+    return [*sizes, f"{one.crs} against {other.crs}"]
 
 
 @dataclass(frozen=True)

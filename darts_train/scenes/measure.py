@@ -5,31 +5,38 @@ could say is lost. What a name means is taken from the catalogue only where the 
 is counts from 0 to 255, not reflectance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from darts_train.base.errors import UserError
+from darts_train.base.log import logger
 from darts_train.raster.band import MAX_CODE, Band
 from darts_train.raster.catalogue import CATALOGUE
+from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
-from darts_train.scenes.raster_file import RasterFile
 
+Reader = Callable[[Sequence[int], Window], tuple[np.ndarray, np.ndarray]]
 SAMPLE_SIDE = 128  # pixels, of one look
 SAMPLE_LOOKS = 3  # looks along an axis: the cost does not grow with the raster
 _AGREE = 0.99  # share of pixels that must lie within what the catalogue can say
 _ROOM = 0.1  # of the measured span, kept free on both sides for pixels that were not looked at
+_FEW_STEPS = 10  # a picture that shows no more is wrong by its scale
 _SIGNED_SHIFT = 32768  # counts; makes int16 codes start at 0
+_log = logger("scenes")
 
 
-def sample_values(file: RasterFile, nodata: float | None) -> list[np.ndarray]:
-    """Valid counts of each band, float64 [k], from windows spread evenly over the raster; k is 0 without any."""
-    columns, rows = _look_starts(file.grid.width), _look_starts(file.grid.height)
-    bands = range(len(file.indexes))
+def sample_values(read: Reader, grid: Grid, count: int) -> list[np.ndarray]:
+    """Valid counts of each of `count` bands, float64 [k], from windows spread evenly; k is 0 without any.
+
+    `read` gives counts and valid [b, h, w] of bands, by position, in a window.
+    """
+    columns, rows = _look_starts(grid.width), _look_starts(grid.height)
+    bands = range(count)
     found: list[list[np.ndarray]] = [[] for _ in bands]
     for y in rows:
         for x in columns:
-            window = Window(x, y, SAMPLE_SIDE, SAMPLE_SIDE).intersection(file.grid.extent)
-            values, valid = file.read(bands, window, nodata)
+            values, valid = read(bands, Window(x, y, SAMPLE_SIDE, SAMPLE_SIDE).intersection(grid.extent))
             for band in bands:
                 found[band].append(values[band][valid[band]].astype(np.float64))
     return [np.concatenate(parts) for parts in found]
@@ -40,7 +47,14 @@ def _look_starts(size: int) -> list[int]:
     return sorted({round(i * last / (SAMPLE_LOOKS - 1)) for i in range(SAMPLE_LOOKS)})
 
 
-def native_band(name: str, dtype: str, scale: float, offset: float, counts: np.ndarray) -> Band:
+def native_band(
+    name: str,
+    dtype: str,
+    scale: float,
+    offset: float,
+    counts: np.ndarray,
+    declared: tuple[float, float] | None = None,
+) -> Band:
     """The encoding in which a source band is stored.
 
     Args:
@@ -49,6 +63,10 @@ def native_band(name: str, dtype: str, scale: float, offset: float, counts: np.n
         scale: value of one count.
         offset: value of count 0.
         counts: float64 [k], some of the band's counts; infinities are passed over, none at all is allowed.
+        declared: step and offset of the codes, of a float band; None: as said below.
+
+    Raises:
+        UserError: what is declared cannot say more than 1 % of the values.
 
     Returns:
         For integers that fit 65535 codes, codes are counts (plus 32768 for signed ones). For others the
@@ -57,7 +75,7 @@ def native_band(name: str, dtype: str, scale: float, offset: float, counts: np.n
     values = counts[np.isfinite(counts)] * scale + offset
     known = CATALOGUE.get(name)
     agrees = known is not None and _agrees(values, known)
-    step = _integer_step(dtype, scale, offset, values)
+    step = _integer_step(dtype, scale, offset, values) if declared is None else _declared_step(name, declared, values)
     if known is not None and agrees and step is None:
         return known
     low, high = (known.low, known.high) if known is not None and agrees else _range(dtype, scale, offset, values)
@@ -84,6 +102,20 @@ def _integer_step(dtype: str, scale: float, offset: float, values: np.ndarray) -
         if start <= values.min() and values.max() <= start + MAX_CODE * scale:
             return scale, start
     return None
+
+
+def _declared_step(name: str, declared: tuple[float, float], values: np.ndarray) -> tuple[float, float]:
+    step, offset = declared
+    most = offset + MAX_CODE * step
+    beyond = (values < offset - step / 2) | (values > most + step / 2)
+    if len(values) and beyond.mean() > 1 - _AGREE:
+        raise UserError(
+            f"band {name} has values from {values.min():.6g} to {values.max():.6g}, but --scale {step:g} and --offset"
+            f" {offset:g}, which are step and least value of a float image, end at {most:.6g}."
+        )
+    if len(values) and float(np.ptp(values)) < _FEW_STEPS * step:
+        _log.warning("band %s: all values seen lie within %d steps of --scale %g", name, _FEW_STEPS, step)
+    return step, offset
 
 
 def _range(dtype: str, scale: float, offset: float, values: np.ndarray) -> tuple[float, float]:

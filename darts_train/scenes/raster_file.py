@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
@@ -79,7 +79,8 @@ class RasterFile:
         Args:
             bands: positions (0-based) among the file's bands.
             window: pixels to read.
-            nodata: count that means no data; None: as the file says, by value, mask or alpha.
+            nodata: count that means no data, in place of the file's (NaN: none does); None: the file's. Its mask
+                or alpha counts always.
 
         Returns:
             Counts [b, h, w] in the file's type, 0 beyond the raster, and valid bool [b, h, w]: false beyond the
@@ -99,13 +100,8 @@ class RasterFile:
         numbers = [self.indexes[band] for band in bands]
         with open_dataset(self.path) as dataset:
             values = dataset.read(numbers, window=where)
-            if nodata is None:
-                valid = dataset.read_masks(numbers, window=where) != 0
-            else:
-                valid = values != values.dtype.type(nodata) if _representable(nodata, values.dtype) else np.True_
-        if np.issubdtype(values.dtype, np.floating):
-            valid = valid & np.isfinite(values)
-        return values, np.broadcast_to(valid, values.shape)
+            valid = masks_of(dataset, numbers, where, values, nodata)
+        return values, valid
 
 
 @contextmanager
@@ -146,6 +142,27 @@ def check_not_cut(path: Path, dataset: Any) -> None:
             length = dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", bidx=band)
             if start and length and int(start) + int(length) > size:
                 raise UserError(f"{path}: the file is cut short ({size} bytes, {int(start) + int(length)} expected).")
+
+
+def masks_of(dataset: Any, numbers: list[int], where: Any, values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Where values [b, h, w] that were read have data: as the file says, or by `nodata` in place of the file's value.
+
+    A file's mask or alpha counts in both cases. Integers are compared here, which spares a second reading.
+    """
+    valid = np.ones(values.shape, bool)
+    exact = nodata is not None or np.issubdtype(values.dtype, np.integer)
+    whole = None  # the mask of all bands, where there is one
+    for i, number in enumerate(numbers):
+        kinds = dataset.mask_flag_enums[number - 1]
+        value = nodata if nodata is not None or MaskFlags.nodata not in kinds else dataset.nodatavals[number - 1]
+        if value is not None and exact and _representable(value, values.dtype):
+            np.not_equal(values[i], values.dtype.type(value), out=valid[i])
+        elif value is not None and not exact:
+            valid[i] = dataset.read_masks(number, window=where) != 0
+        if MaskFlags.per_dataset in kinds:
+            whole = dataset.read_masks(number, window=where) != 0 if whole is None else whole
+            valid[i] &= whole
+    return valid & np.isfinite(values) if np.issubdtype(values.dtype, np.floating) else valid
 
 
 def _representable(nodata: float, dtype: np.dtype[Any]) -> bool:

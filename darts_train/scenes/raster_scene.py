@@ -1,7 +1,7 @@
 """Any raster as a scene: a GeoTIFF, a mosaic, a photograph. Georeference is welcome but not needed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,8 +20,21 @@ _PICTURE = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
+class HeldPixels:
+    """All bands of a window, as the file has them: counts [b, h, w] and where they are valid."""
+
+    window: Window
+    counts: np.ndarray
+    valid: np.ndarray
+
+
+@dataclass(frozen=True)
 class RasterScene:
-    """A raster file as a scene; see `Scene` for what its methods promise."""
+    """A raster file as a scene; see `Scene` for what its methods promise.
+
+    `declared` is the step and offset in which float bands are stored (None: measured); `zero_bands` are positions of
+    bands that say no data where all of them are 0 (none: 0 is a value).
+    """
 
     file: RasterFile
     scene_id: str
@@ -33,6 +46,9 @@ class RasterScene:
     group: str | None = None
     date: str | None = None
     sun: tuple[float, float] | None = None
+    declared: tuple[float, float] | None = None
+    zero_bands: tuple[int, ...] = ()
+    held: HeldPixels | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -80,6 +96,33 @@ class RasterScene:
             nodata, region, group, date,
         )  # fmt: skip
 
+    def with_steps(self, scale: float | None, offset: float | None) -> "RasterScene":
+        """The scene, its bands stored in a declared step and offset if the file holds floats; values stay.
+
+        Integers have counts, whose value `open` is told. Raises UserError for an offset without a scale.
+        """
+        if (scale is None and offset is None) or any(
+            not np.issubdtype(dtype, np.floating) for dtype in self.file.dtypes
+        ):
+            return self
+        if scale is None:
+            raise UserError(f"{self.file.path}: --offset of a float image wants --scale, the step of its values, too.")
+        kept = self.file.scales, self.file.offsets
+        return replace(self, scales=kept[0], offsets=kept[1], declared=(scale, offset or 0.0))
+
+    def without_zeros(self, names: Sequence[str] | None = None) -> "RasterScene":
+        """The scene, without data where all of these bands (those that it has; else all) are 0.
+
+        A 0 that the file itself declares as no data then is a value, where another band is not 0.
+        """
+        wanted = tuple(self.names.index(name) for name in names or () if name in self.names)
+        return replace(self, zero_bands=wanted or tuple(range(len(self.names))))
+
+    def holding(self, window: Window) -> "RasterScene":
+        """The scene with the pixels of a window in memory: whatever is asked within it is read once."""
+        counts, valid = self._counts(range(len(self.names)), window)
+        return replace(self, held=HeldPixels(window, counts, valid))
+
     @property
     def grid(self) -> Grid:
         """Size and place."""
@@ -98,16 +141,19 @@ class RasterScene:
     @cached_property
     def bands(self) -> Mapping[str, Band]:
         """Encodings of the bands, by name; the first call looks at some of the pixels."""
-        counts = sample_values(self.file, self.nodata)
-        bands = map(native_band, self.names, self.file.dtypes, self.scales, self.offsets, counts)
-        return {band.name: band for band in bands}
+        found = sample_values(self._counts, self.grid, len(self.names))
+        columns = zip(self.names, self.file.dtypes, self.scales, self.offsets, found, strict=True)
+        try:
+            return {column[0]: native_band(*column, self.declared) for column in columns}
+        except UserError as error:
+            raise UserError(f"{self.source}: {error}") from None
 
     def read(self, names: Sequence[str], window: Window) -> np.ndarray:
         """See `Scene.read`."""
         if any(name not in self.names for name in names):
             require_bands(self, names)
         positions = [self.names.index(name) for name in names]
-        counts, valid = self.file.read(positions, window, self.nodata)
+        counts, valid = self._counts(positions, window)
         values = np.empty(counts.shape, np.float32)
         rows = max(1, _BLOCK_PIXELS // max(1, window.width))
         for i, position in enumerate(positions):
@@ -119,8 +165,21 @@ class RasterScene:
 
     def quality(self, window: Window) -> np.ndarray:
         """See `Scene.quality`: invalid where no band has data, high elsewhere."""
-        _, valid = self.file.read(range(len(self.names)), window, self.nodata)
-        return np.where(valid.any(axis=0), HIGH_QUALITY, INVALID).astype(np.uint8)
+        _, valid = self._counts(range(len(self.names)), window)
+        return np.where(valid.any(axis=0), np.uint8(HIGH_QUALITY), np.uint8(INVALID))
+
+    def _counts(self, positions: Sequence[int], window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Counts [b, h, w] of bands by position, and where they are valid."""
+        if self.held is not None and window.intersection(self.held.window) == window:
+            place = window.slices(self.held.window)
+            return self.held.counts[(list(positions), *place)], self.held.valid[(list(positions), *place)]
+        if not self.zero_bands:
+            return self.file.read(positions, window, self.nodata)
+        everything = range(len(self.names))
+        zero_declared = self.nodata is None and 0 in self.file.nodata
+        counts, valid = self.file.read(everything, window, float("nan") if zero_declared else self.nodata)
+        valid &= counts[list(self.zero_bands)].any(axis=0)
+        return counts[list(positions)], valid[list(positions)]
 
 
 def _names(file: RasterFile) -> tuple[str, ...]:
