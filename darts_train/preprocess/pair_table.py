@@ -13,7 +13,8 @@ from darts_train.scenes.scene import NO_REGION
 
 _KNOWN = ("image", "label", "region", "group", "date", "sample_id")
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
-_SHOWN = 3  # of a row's files
+_SHOWN = 3  # files that are not there
+_TYPED = ".parquet"  # says what its columns hold
 
 
 def pairs_of_table(path: Path) -> Pairs:
@@ -30,7 +31,12 @@ def pairs_of_table(path: Path) -> Pairs:
     if table.empty:
         raise UserError(f"--table: {path} has no row.")
     texts = {str(name): [_text(value) for value in table[name].tolist()] for name in table.columns}
-    further = {str(name): _kind(table[name].dtype, texts[str(name)]) for name in table.columns if name not in _KNOWN}
+    typed = path.suffix.lower() == _TYPED
+    further = {
+        str(name): _type_of(table[name].dtype) if typed else _kind_of(texts[str(name)])
+        for name in table.columns
+        if name not in _KNOWN
+    }
     columns = tuple(Column(name, kind) for name, kind in further.items())
     try:
         check_columns(columns, METADATA_SCHEMA.names)
@@ -46,7 +52,7 @@ def _read(path: Path) -> Any:
     import pandas as pd
 
     try:
-        return pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype=str)
+        return pd.read_parquet(path) if path.suffix.lower() == _TYPED else pd.read_csv(path, dtype=str)
     except (ValueError, OSError) as error:
         raise UserError(f"--table: {path} cannot be read ({str(error).splitlines()[0]}).") from None
 
@@ -59,12 +65,12 @@ def _text(value: object) -> str | None:
     return text.removesuffix("T00:00:00") or None
 
 
-def _kind(dtype: Any, texts: Sequence[str | None]) -> Kind:
-    """What a column holds: as its type says; a column of texts in a CSV as all of its cells can be read."""
-    if dtype.kind in "iuf":
-        return "number"
-    if dtype.kind == "b":
-        return "flag"
+def _type_of(dtype: Any) -> Kind:
+    return "number" if dtype.kind in "iuf" else "flag" if dtype.kind == "b" else "text"
+
+
+def _kind_of(texts: Sequence[str | None]) -> Kind:
+    """What a column of texts holds, as all of its cells can be read; an empty one holds texts."""
     said = [text for text in texts if text is not None]
     if said and all(text.lower() in _FLAGS for text in said):
         return "flag"

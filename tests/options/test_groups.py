@@ -18,6 +18,11 @@ from darts_train.options.searching import Repeats, Scoring, Sweep, Tune
         (lambda: Patches(patch_size=10**20), "--patch-size: 100000000000000000000 is above the greatest value, 16384"),
         (lambda: Terrain(tpi_outer_radius=1e308), "--tpi-outer-radius: 1e+308 is above the greatest value, 10000"),
         (lambda: Parallel(workers=10**20), "--workers"),
+        (lambda: Patches(patch_size=64, stride=65), "--stride: 65 is above --patch-size, 64"),
+        (
+            lambda: Patches(patch_size=64, stride=32, overlap=16),
+            "--stride 32 leaves an overlap of 32, but",
+        ),
         (lambda: Patches(min_valid_fraction=1.5), "--min-valid-fraction: 1.5 is above"),
         (lambda: Hyperparameters(learning_rate=0.0), "--learning-rate: 0.0 must be greater than 0"),
         (lambda: Hyperparameters(learning_rate=float("nan")), "--learning-rate: nan is not a finite number"),
@@ -75,6 +80,8 @@ def test_defaults_are_those_of_the_reference_systems():
         "swa_start_epoch": 0,
         "swa_lr": None,
     }
+    assert Patches(patch_size=64, stride=48) == Patches(patch_size=64, overlap=16) == Patches(patch_size=64)
+    assert Patches(patch_size=64, stride=64, overlap=0).shared == 0
     assert (Patches().patch_size, Patches().overlap, Patches().exclude_nan) == (1024, 16, True)
     assert (Terrain().tpi_outer_radius, Terrain().tpi_inner_radius) == (100, 0)
     assert (Training().max_epochs, Training().check_val_every_n_epoch, Training().early_stopping_patience) == (

@@ -48,6 +48,22 @@ def test_an_image_no_larger_than_a_patch_is_one_patch(size):
     assert patch_starts(size, 8, 3) == [0]
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 300), st.integers(2, 64), st.integers(1, 64))
+def test_the_three_edges(size, patch, stride):
+    stride = min(stride, patch)
+    by_edge = {edge: patch_starts(size, patch, patch - stride, edge) for edge in ("shift", "pad", "drop")}
+    counts = np.zeros(size + patch, int)
+    for start in by_edge["pad"]:
+        counts[start : start + patch] += 1
+    assert counts[:size].min() >= 1
+    assert (counts[:size] == 1).all() or stride < patch
+    assert by_edge["pad"] == [i * stride for i in range(len(by_edge["pad"]))]
+    assert len(by_edge["pad"]) == len(by_edge["shift"])
+    assert by_edge["drop"] == [start for start in by_edge["pad"] if start + patch <= size]
+    assert by_edge["shift"][: len(by_edge["drop"])] == by_edge["drop"]
+
+
 @pytest.mark.parametrize(("size", "patch", "overlap"), [(10, 8, 8), (10, 8, 9), (0, 8, 0), (10, 8, -1)])
 def test_impossible_cuts_are_refused(size, patch, overlap):
     with pytest.raises(UserError):

@@ -8,7 +8,7 @@ from darts_train.base.errors import UserError
 from darts_train.raster.band import IGNORE_INDEX
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
-from darts_train.scenes.class_values import classes_of, parse_remap, uncovered
+from darts_train.scenes.class_values import classes_of, could_be_pairs, mapping_text, parse_remap, uncovered
 from darts_train.scenes.labels import PolygonLabels, RasterLabels, check_label_raster, polygons_on
 from darts_train.scenes.polygons import class_indices, mend, read_polygons
 from darts_train.scenes.raster_file import RasterFile
@@ -29,6 +29,45 @@ GRID = Grid(20, 16, (CELL, 0.0, ORIGIN[0], 0.0, -CELL, ORIGIN[1]), UTM)
 )
 def test_remap(text, mapping):
     assert parse_remap(text, 3) == mapping
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "mapping"),
+    [
+        ("0 -100 1 2", "list", {0: 0, 1: IGNORE_INDEX, 2: 1, 3: 2}),
+        ("0, -100, 1, 2", "auto", {0: 0, 1: IGNORE_INDEX, 2: 1, 3: 2}),
+        ("0 0 1 -100 2 1", "pairs", {0: 0, 1: IGNORE_INDEX, 2: 1}),
+        ("-1,-100,0,0,5,2", "pairs", {-1: IGNORE_INDEX, 0: 0, 5: 2}),
+        ("0 : 0  1: -100", "pairs", {0: 0, 1: IGNORE_INDEX}),
+    ],
+)
+def test_forms_of_remaps(text, form, mapping):
+    assert parse_remap(text, 3, form) == mapping
+    assert parse_remap(mapping_text(mapping), 3) == mapping
+
+
+def test_remaps_that_contradict_their_form():
+    with pytest.raises(UserError, match="--remap-format list"):
+        parse_remap("0:1", 3, "list")
+    with pytest.raises(UserError, match="--remap-format pairs"):
+        parse_remap("0 1 2", 3, "pairs")
+    with pytest.raises(UserError, match="0 0 4 1' is not|4 is no class.*bare pairs want --remap-format pairs"):
+        parse_remap("0 0 4 1", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0,-100,1,2", True),
+        ("0 0 1 -100 2 1", True),
+        ("0,1", False),
+        ("0,1,2", False),
+        ("0,0,0,1", False),
+        ("0:0", False),
+    ],
+)
+def test_lists_that_could_be_pairs(text, expected):
+    assert could_be_pairs(text, 3) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a", "0:0,0:1", "0:3", "0,1,5", "0:0:0", "0:-1", "0:0,1", "1.5:0"])
