@@ -19,6 +19,7 @@ from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
+from darts_train.preprocess.stored_as import stored_as
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
 from darts_train.scenes.class_values import parse_remap
@@ -63,7 +64,8 @@ def preprocess_raster_train_data(
     check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
     stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
-    bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
+    earlier = earlier_config(output.train_data_dir, output.overwrite)
+    bands = set_bands(stack, scenes, earlier, raster.optical_range)
     config = SetConfig(
         bands=bands,
         patch_size=patches.patch_size,
@@ -71,6 +73,7 @@ def preprocess_raster_train_data(
         command=COMMAND,
         columns=columns_of(MEASURES),
         settings=plain_settings(raster, pairing, photos, masking, patches),
+        stored_as=stored_as(bands, scenes, earlier),
     )
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)

@@ -95,6 +95,16 @@ class RasterScene:
         """The file."""
         return (self.file,)
 
+    @property
+    def dtypes(self) -> Mapping[str, str]:
+        """NumPy names of the types of the bands in the file, by name."""
+        return dict(zip(self.names, self.file.dtypes, strict=True))
+
+    @property
+    def gaps_by_band(self) -> bool:
+        """Whether a band can lack data where another has some: no data is a value, not a mask or alpha for all."""
+        return self.nodata is not None or any(value is not None for value in self.file.nodata)
+
     @cached_property
     def bands(self) -> Mapping[str, Band]:
         """Encodings of the bands, by name; the first call looks at some of the pixels."""
