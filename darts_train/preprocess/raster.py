@@ -17,6 +17,16 @@ from darts_train.preprocess.job import Job, left_out, plain_settings
 from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
+from darts_train.preprocess.photos import (
+    check_masks,
+    check_photos,
+    fit_samples,
+    mask_values,
+    open_all,
+    open_labels,
+    photo_columns,
+    say_pictures,
+)
 from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.stored_as import stored_as
@@ -24,8 +34,8 @@ from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
 from darts_train.scenes.class_values import parse_remap
 from darts_train.scenes.labels import Labels, PolygonLabels, RasterLabels, check_label_raster, polygons_on
+from darts_train.scenes.photo_file import open_picture
 from darts_train.scenes.polygons import VECTOR_SUFFIXES, class_indices, read_polygons
-from darts_train.scenes.raster_file import RasterFile
 from darts_train.scenes.raster_scene import RasterScene
 
 COMMAND = "preprocess-raster-train-data"
@@ -55,9 +65,14 @@ def preprocess_raster_train_data(
     require_writable(output.train_data_dir, "--train-data-dir")
     check_classes(raster.classes)
     parse_remap(raster.remap, len(raster.classes))
+    check_photos(photos, raster, patches)
     pairs = find_pairs(raster)
-    opened = [_sample(pair, raster) for pair in pairs if pair.label is not None]
+    labelled = [pair for pair in pairs if pair.label is not None]
+    opened = open_all(labelled, lambda pair: _sample(pair, raster, photos), lambda pair: pair.sample_id)
+    say_pictures(opened)
+    check_masks(opened, photos)
     _check_values(opened, raster)
+    opened = fit_samples(opened, photos, patches.patch_size)
     unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in pairs if pair.label is None]
     samples, small = _large_enough(opened, patches)
     records = unlabelled + small
@@ -71,7 +86,7 @@ def preprocess_raster_train_data(
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
-        columns=columns_of(MEASURES),
+        columns=(*columns_of(MEASURES), *photo_columns(photos)),
         settings=plain_settings(raster, pairing, photos, masking, patches),
         stored_as=stored_as(bands, scenes, earlier),
     )
@@ -80,7 +95,7 @@ def preprocess_raster_train_data(
     )
 
 
-def _sample(pair: Pair, raster: Raster) -> Sample:
+def _sample(pair: Pair, raster: Raster, photos: Photos) -> Sample:
     assert pair.label is not None
     scene = RasterScene.open(
         pair.image,
@@ -92,9 +107,10 @@ def _sample(pair: Pair, raster: Raster) -> Sample:
         pair.region,
         pair.group,
         pair.date,
+        opener=open_picture,
     )
     vector = pair.label.suffix.lower() in VECTOR_SUFFIXES
-    labels = _polygon_labels(pair, scene, raster) if vector else _raster_labels(pair, scene, raster)
+    labels = _polygon_labels(pair, scene, raster) if vector else _raster_labels(pair, scene, raster, photos)
     return Sample(scene, labels, pair.source, (pair.image, pair.label))
 
 
@@ -110,11 +126,12 @@ def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sam
     return kept, records
 
 
-def _raster_labels(pair: Pair, scene: RasterScene, raster: Raster) -> Labels:
+def _raster_labels(pair: Pair, scene: RasterScene, raster: Raster, photos: Photos) -> Labels:
     assert pair.label is not None
-    file = RasterFile.open(pair.label)
+    file = open_labels(pair.label, photos)
     check_label_raster(scene.file, file)
-    mapping = parse_remap(raster.remap, len(raster.classes))
+    count = len(raster.classes)
+    mapping = mask_values(photos, count) or parse_remap(raster.remap, count)
     nodata = file.nodata[0]
     if raster.remap is None and nodata in mapping:
         _log.warning(
@@ -150,5 +167,5 @@ def _check_values(samples: Sequence[Sample], raster: Raster) -> None:
 
 def _how_to_map(raster: Raster, totals: Mapping[float, int]) -> str:
     if len(totals) > 20:
-        return "So many values look like a picture rather than labels."
+        return "So many values look like a picture rather than labels; --mask-threshold is for grey masks."
     return f"Classes are 0 to {len(raster.classes) - 1}; say with --remap what these values are (-100: ignore)."

@@ -1,6 +1,6 @@
 """Any raster as a scene: a GeoTIFF, a mosaic, a photograph. Georeference is welcome but not needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,7 @@ class RasterScene:
         region: str = NO_REGION,
         group: str | None = None,
         date: str | None = None,
+        opener: Callable[[Path], RasterFile] = RasterFile.open,
     ) -> "RasterScene":
         """Open a raster.
 
@@ -60,11 +61,12 @@ class RasterScene:
             region: where the scene lies.
             group: what the scene belongs to (a site, a flight).
             date: when it was taken, ISO 8601.
+            opener: looks at the file.
 
         Raises:
             UserError: the file cannot be read, or the number of names is not that of its bands.
         """
-        file = RasterFile.open(Path(path))
+        file = opener(Path(path))
         count = len(file.indexes)
         names = tuple(name.strip().lower() for name in band_names) if band_names else _names(file)
         if len(names) != count:
