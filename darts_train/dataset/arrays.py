@@ -27,29 +27,38 @@ from darts_train.base.files import fsync_directory, remove_tree
 from darts_train.dataset.layout import DATA
 from darts_train.dataset.set_config import SetConfig
 from darts_train.raster.band import NODATA
-
-ARRAYS = ("x", "y")
+from darts_train.raster.encoding import to_bytes
 
 
 class PatchArrays:
-    """x and y of one set, open for writing. `length` is the number of patches in both."""
+    """x and y of one set, and `valid` beside 8-bit x, open for writing.
+
+    All have the same number of patches. Codes come as uint16 and are taken apart here where they are stored in bytes.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         group = zarr.open_group(str(directory), mode="r+", zarr_format=3)
-        self._x, self._y = (_array(group, name) for name in ARRAYS)
+        self._arrays = {name: _array(group, name) for name in _CODECS if name in group or name != "valid"}
+        valid = self._arrays.get("valid")
+        if (valid is not None) != (self._arrays["x"].dtype == np.uint8):
+            raise ValueError("valid belongs to x of uint8")
+        self._by_band = valid is not None and valid.ndim == 4
 
     @classmethod
     def create(cls, root: Path, config: SetConfig) -> "PatchArrays":
         """Make empty arrays, replacing whatever data.zarr was there."""
         directory = root / DATA
         remove_tree(directory)
-        side = config.patch_size
+        side, bands = config.patch_size, len(config.bands)
         group = zarr.create_group(str(directory), zarr_format=3)
-        _create(
-            group, "x", (len(config.bands), side, side), "uint16", NODATA,
-            {"bands": [asdict(band) for band in config.bands], "nodata": NODATA},
-        )  # fmt: skip
+        described: dict[str, object] = {"bands": [asdict(band) for band in config.bands]}
+        if config.stored_as == "uint16":
+            _create(group, "x", (bands, side, side), "uint16", NODATA, {**described, "nodata": NODATA})
+        else:
+            by_band = config.stored_as == "uint8 by band"
+            _create(group, "x", (bands, side, side), "uint8", 0, {**described, "nodata": "where valid is 0"})
+            _create(group, "valid", (bands, side, side) if by_band else (side, side), "uint8", 0, {})
         _create(
             group, "y", (side, side), "uint8", config.ignore_index,
             {"classes": list(config.classes), "ignore_index": config.ignore_index},
@@ -78,7 +87,7 @@ class PatchArrays:
         Files go first and by name: a chunk that was written beyond the committed length is found even where the
         array's shape does not say so. Raises UserError where one of the first `length` chunks is missing.
         """
-        for array, name in ((self._x, "x"), (self._y, "y")):
+        for name, array in self._arrays.items():
             present = _sweep(self.directory / name, length)
             if present < length or array.shape[0] < length:
                 there = min(present, array.shape[0])
@@ -88,15 +97,27 @@ class PatchArrays:
         _remove(path for path in self.directory.iterdir() if path.suffix == ".partial")
 
     def append(self, start: int, x: np.ndarray, y: np.ndarray) -> None:
-        """Write patches at `start`, which is also where the arrays end so far, and make them durable."""
+        """Write patches at `start`, which is also where the arrays end so far, and make them durable.
+
+        x are codes uint16 [n, c, h, w], y classes uint8 [n, h, w]. Raises ValueError where codes do not fit into bytes
+        and the set holds bytes.
+        """
         if not len(x):
             return
         end = start + len(x)
-        for array, values in ((self._x, x), (self._y, y)):
+        for array in self._arrays.values():
             array.resize((end, *array.shape[1:]))
-            for i in range(len(values)):  # zarr writes a slice's chunks at once; where one fails, others go on unseen
-                array[start + i] = values[i]
+        for i in range(len(x)):  # zarr writes a slice's chunks at once; where one fails, others go on unseen
+            for name, values in self._parts(x[i], y[i]).items():
+                self._arrays[name][start + i] = values
         self._make_durable(start, end)
+
+    def _parts(self, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+        """What is stored of one patch, by array."""
+        if "valid" not in self._arrays:
+            return {"x": x, "y": y}
+        codes, valid = to_bytes(x, self._by_band)
+        return {"x": codes, "y": y, "valid": valid}
 
     def adopt(self, start: int, staged: Path, count: int) -> None:
         """Move the `count` patches that were made durable in the arrays below `staged` to `start` and on.
@@ -105,7 +126,7 @@ class PatchArrays:
         """
         if not count:
             return
-        for array, name in ((self._x, "x"), (self._y, "y")):
+        for name, array in self._arrays.items():
             array.resize((start + count, *array.shape[1:]))
             for i in range(count):
                 os.replace(
@@ -119,7 +140,7 @@ class PatchArrays:
 
     def _make_durable(self, start: int, end: int) -> None:
         _fsync(self.directory / "zarr.json")
-        for array, name in ((self._x, "x"), (self._y, "y")):
+        for name, array in self._arrays.items():
             place = self.directory / name
             _fsync(place / "zarr.json")
             for index in range(start, end):
@@ -132,6 +153,7 @@ class PatchArrays:
 _CODECS = {
     "x": BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle"),
     "y": BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+    "valid": BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
 }
 
 

@@ -17,7 +17,8 @@ FORMAT_VERSION = 1
 OLDER_IGNORE_INDEX = 2
 OLDER_CLASSES = ("background", "positive")
 _NUMBERS = ("band_scales", "band_offsets", "band_low", "band_high")
-ENCODING_KEYS = ("format_version", *_NUMBERS, "optical_bands", "ignore_index")
+ENCODING_KEYS = ("format_version", *_NUMBERS, "optical_bands", "ignore_index", "stored_as")
+STORED_AS = ("uint16", "uint8", "uint8 by band")
 
 
 def parse_darts_table(darts: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def _ours(leaves: dict[str, Any]) -> dict[str, Any]:
         "patch_size": _integer(leaves, "patch_size"),
         "classes": tuple(_names(leaves, "classes")),
         "ignore_index": _integer(leaves, "ignore_index"),
+        "stored_as": str(leaves.get("stored_as", STORED_AS[0])),
         "command": str(leaves.get("command", "")),
         "columns": parse_columns(_names(leaves, "metadata_columns") if "metadata_columns" in leaves else ()),
         "settings": {key: value for key, value in leaves.items() if key not in own},

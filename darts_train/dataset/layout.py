@@ -1,7 +1,7 @@
 """The names inside a train data directory, and the removal of what the writer owns.
 
     config.toml        settings the set was made with, and its encoding
-    data.zarr/         x [n, c, h, w] and y [n, h, w]
+    data.zarr/         x [n, c, h, w] and y [n, h, w]; valid beside x of bytes
     metadata.parquet   row i = patch i; written last, so a set that has it is whole
     scenes.parquet     one row per scene, also of those that gave no patch
     labels.geojson     the label polygons

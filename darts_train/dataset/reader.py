@@ -22,7 +22,8 @@ from darts_train.dataset.identity import header_hash, manifest_hash
 from darts_train.dataset.metadata import read_metadata
 from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.store import DAMAGE, PatchArray, check_arrays, chunk_path, open_arrays, open_valid, read_patch
-from darts_train.raster.band import NODATA, Band
+from darts_train.raster.band import Band
+from darts_train.raster.encoding import from_bytes
 
 _HANDLES = ("x", "y", "valid", "_readers")  # not in a pickle; opened again
 
@@ -124,9 +125,10 @@ class TrainData:
         self._load(self.x, "x", index, None if all_bands else self.band_indices, x)
         self._load(self.y, "y", index, None, y)
         if self.valid is not None:
-            valid = np.empty(y.shape, self.valid.dtype)
-            self._load(self.valid, "valid", index, None, valid)
-            x[:, valid == 0] = NODATA
+            by_band = self.valid.ndim == 4
+            valid = np.empty(x.shape if by_band else y.shape, self.valid.dtype)
+            self._load(self.valid, "valid", index, None if all_bands or not by_band else self.band_indices, valid)
+            from_bytes(x, valid)
 
     def _check(self, index: int, x: np.ndarray, y: np.ndarray) -> None:
         """Refuse labels of no class, which a loss would take for one, and infinities, which it cannot take."""

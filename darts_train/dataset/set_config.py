@@ -14,7 +14,7 @@ from typing import Any
 
 from darts_train.base.errors import UserError, listing
 from darts_train.dataset.columns import Column, check_columns
-from darts_train.dataset.config_keys import ENCODING_KEYS, FORMAT_VERSION, OLDER_CLASSES, parse_darts_table
+from darts_train.dataset.config_keys import ENCODING_KEYS, FORMAT_VERSION, OLDER_CLASSES, STORED_AS, parse_darts_table
 from darts_train.dataset.schema import METADATA_SCHEMA
 from darts_train.raster.band import IGNORE_INDEX, Band
 
@@ -34,6 +34,8 @@ class SetConfig:
         command: the command that made the set; empty for older sets.
         columns: further columns of metadata.parquet.
         settings: options of that command, plain values; None counts as absent.
+        stored_as: how the codes lie in data.zarr: `uint16`, with a code for no data; `uint8`, which leaves none: then
+            an array `valid` [n, h, w] is beside x; `uint8 by band`, with `valid` [n, c, h, w]. Read as uint16 always.
         older: True for a set without a stored encoding: float pixels, scaled to [0, 1] before they were stored.
 
     Raises UserError where bands or classes are missing or doubled, or a number is out of range.
@@ -46,6 +48,7 @@ class SetConfig:
     command: str = ""
     columns: tuple[Column, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    stored_as: str = STORED_AS[0]
     older: bool = False
 
     def __post_init__(self) -> None:
@@ -57,6 +60,8 @@ class SetConfig:
         least = len(self.classes)
         if not least <= self.ignore_index <= 255:
             raise UserError(f"ignore_index: {self.ignore_index} must be from {least} (number of classes) to 255.")
+        if self.stored_as not in STORED_AS:
+            raise UserError(f"stored_as: {self.stored_as!r} is none of {listing(STORED_AS)}.")
 
     @property
     def band_names(self) -> tuple[str, ...]:
@@ -64,9 +69,9 @@ class SetConfig:
         return tuple(band.name for band in self.bands)
 
     def encoding(self) -> dict[str, Any]:
-        """What decides the meaning of the stored numbers, as plain values (part of the data hash)."""
+        """What decides the meaning of the codes, as plain values (part of the data hash); not how they are stored."""
         names = {"bands": list(self.band_names), "patch_size": self.patch_size, "classes": list(self.classes)}
-        return names | _encoding_table(self)
+        return names | {key: value for key, value in _encoding_table(self).items() if key != "stored_as"}
 
     def to_toml(self) -> str:
         """Text of config.toml. Raises ValueError where a setting is a table, or named as a key of the set itself."""
@@ -151,6 +156,7 @@ def _encoding_table(config: SetConfig) -> dict[str, Any]:
         "band_high": [float(band.high) for band in config.bands],
         "optical_bands": [band.name for band in config.bands if band.optical],
         "ignore_index": config.ignore_index,
+        **({} if config.stored_as == STORED_AS[0] else {"stored_as": config.stored_as}),
     }
 
 

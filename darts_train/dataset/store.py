@@ -22,7 +22,9 @@ def open_arrays(root: Path) -> tuple[PatchArray, PatchArray]:
 
 
 def open_valid(root: Path, x: PatchArray) -> PatchArray | None:
-    """The array `valid` [n, h, w] beside 8-bit codes, which leave no code for no data; None where x is not uint8.
+    """The array `valid` beside 8-bit codes, which leave no code for no data; None where x is not uint8.
+
+    It is [n, h, w], or [n, c, h, w] where bands differ in where they have data.
 
     Raises UserError where it is missing, or of another shape: without it no data would be read as the code 0.
     """
@@ -32,7 +34,8 @@ def open_valid(root: Path, x: PatchArray) -> PatchArray | None:
         valid = zarr.open_group(str(root / DATA), mode="r")["valid"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{root / DATA}: x is uint8, so an array valid [n, h, w] must be beside it.") from None
-    if not isinstance(valid, zarr.Array) or valid.shape != x.shape[:1] + x.shape[2:] or valid.dtype.kind not in "ub":
+    shapes = (x.shape[:1] + x.shape[2:], x.shape)
+    if not isinstance(valid, zarr.Array) or valid.shape not in shapes or valid.dtype.kind not in "ub":
         raise UserError(f"{root / DATA}: valid must be an array of bool or uint8 {x.shape[:1] + x.shape[2:]}.")
     return valid
 
@@ -62,6 +65,8 @@ def check_arrays(root: Path, config: SetConfig, x: PatchArray, y: PatchArray) ->
         raise UserError(f"{path}: x is {x.dtype}, but {CONFIG} has no encoding (band_scales, band_offsets, …).")
     if not config.older and x.dtype not in (np.uint16, np.uint8):
         raise UserError(f"{path}: x is {x.dtype}; an encoded set is uint16 or uint8.")
+    if config.stored_as != "uint16" and x.dtype != np.uint8:
+        raise UserError(f"{path}: x is {x.dtype}, {CONFIG} says stored_as {config.stored_as}.")
     if y.dtype.kind not in "uib" or (not config.older and y.dtype != np.uint8):
         raise UserError(f"{path}: y is {y.dtype}; class indices are uint8.")
 

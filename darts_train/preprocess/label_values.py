@@ -1,13 +1,14 @@
 """What the values of label rasters mean: said, logged, and checked against what the rasters hold."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.options.pairing import Pairing
+from darts_train.options.photos import Photos
 from darts_train.options.preprocessing import Raster
 from darts_train.preprocess.patching import Sample
+from darts_train.preprocess.photos import mask_values
 from darts_train.raster.band import IGNORE_INDEX
 from darts_train.scenes.aligned import align
 from darts_train.scenes.class_values import could_be_pairs, mapping_text, parse_remap
@@ -18,8 +19,14 @@ _PICTURE_VALUES = 20  # more values than that are no classes
 _log = logger("preprocess")
 
 
-def label_mapping(raster: Raster, pairing: Pairing) -> dict[int, int]:
-    """Label value → class index (or IGNORE_INDEX), as --remap says; it is logged. Raises UserError as `parse_remap`."""
+def label_mapping(raster: Raster, pairing: Pairing, photos: Photos = Photos()) -> dict[int, int]:
+    """Label value → class index (or IGNORE_INDEX), as --remap or the options of masks say; a remap is logged.
+
+    Raises UserError as `parse_remap`.
+    """
+    of_masks = mask_values(photos, len(raster.classes))
+    if of_masks is not None:
+        return of_masks
     mapping = parse_remap(raster.remap, len(raster.classes), pairing.remap_format)
     if raster.remap is None:
         return mapping
@@ -34,14 +41,13 @@ def label_mapping(raster: Raster, pairing: Pairing) -> dict[int, int]:
 
 
 def raster_labels(
-    path: Path, image: RasterFile, mapping: Mapping[int, int], named: bool, bring: bool = False
+    file: RasterFile, image: RasterFile, mapping: Mapping[int, int], named: bool, bring: bool = False
 ) -> RasterLabels:
     """A label raster on the pixels of its image.
 
     `named`: the user named the values of `mapping`, which count even where the file declares one as no data. `bring`:
     a raster on other pixels is brought onto those of the image. Raises UserError as `check_label_raster` and `align`.
     """
-    file = RasterFile.open(path)
     if bring and len(file.indexes) == 1 and label_differences(image, file):
         file = align(file, image)
     check_label_raster(image, file)
@@ -78,7 +84,7 @@ def _how_to_map(raster: Raster, totals: Mapping[float, int]) -> str:
     fractions = any(not float(value).is_integer() for value in totals)
     if len(totals) > _PICTURE_VALUES or fractions:
         what = "fractions" if fractions else "so many values"
-        return f"Labels are whole numbers; {what} look like a picture or a probability rather than labels."
+        return f"Labels are whole numbers; {what} look like a picture or grey masks, which --mask-threshold is for."
     return (
         f"Classes are 0 to {len(raster.classes) - 1}; say with --remap what these values are (-100: ignore),"
         " or --unmapped ignore."

@@ -74,7 +74,9 @@ def _left_out(job: Job) -> tuple[tuple[str, str], ...]:
 
 def _estimate(job: Job) -> PreprocessSummary:
     patches = sum(sum(map(len, plan_of(sample, job.recipe))) for sample in job.samples)
-    patch_bytes = job.recipe.patches.patch_size**2 * (2 * len(job.recipe.bands) + 1)
+    bands = len(job.recipe.bands)
+    code_bytes = bands + 1 if job.config.stored_as == "uint8" else 2 * bands  # with the validity, of all or of each
+    patch_bytes = job.recipe.patches.patch_size**2 * (code_bytes + 1)
     return PreprocessSummary(
         train_data_dir=job.output.train_data_dir,
         scenes=len(job.samples),

@@ -1,10 +1,9 @@
 """Train data from pairs of an image and its labels: the command preprocess-raster-train-data."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from darts_train.base.errors import UserError, listing
+from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
@@ -16,19 +15,18 @@ from darts_train.options.photos import Photos
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
 from darts_train.preprocess.job import Job, changed_settings, left_out, plain_settings
-from darts_train.preprocess.label_values import check_values, label_mapping, raster_labels
+from darts_train.preprocess.label_values import check_values, label_mapping
 from darts_train.preprocess.measures import MEASURES, columns_of
-from darts_train.preprocess.pair import Pair
 from darts_train.preprocess.pairs import find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
+from darts_train.preprocess.photos import check_masks, check_photos, fit_samples, photo_columns, say_pictures
 from darts_train.preprocess.pipeline import run
+from darts_train.preprocess.raster_samples import Opening, open_samples
 from darts_train.preprocess.set_bands import earlier_config, set_bands
+from darts_train.preprocess.stored_as import stored_as
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
 from darts_train.scenes.class_values import mapping_text
-from darts_train.scenes.labels import Labels, MisfitError, PolygonLabels, polygons_on
-from darts_train.scenes.polygons import VECTOR_SUFFIXES, class_indices, read_polygons
-from darts_train.scenes.raster_scene import RasterScene
 
 COMMAND = "preprocess-raster-train-data"
 _log = logger("preprocess")
@@ -56,24 +54,30 @@ def preprocess_raster_train_data(
     patch_starts(patches.patch_size, patches.patch_size, patches.shared)  # overlap below patch size
     require_writable(output.train_data_dir, "--train-data-dir")
     check_classes(raster.classes)
-    mapping = label_mapping(raster, pairing)
+    mapping = label_mapping(raster, pairing, photos)
+    check_photos(photos, raster, patches)
     found = find_pairs(raster, pairing)
-    opened = _samples(found.pairs, raster, pairing, mapping)
+    opened = open_samples(found.pairs, Opening(raster, pairing, photos, mapping))
+    say_pictures(opened)
+    check_masks(opened, photos)
     check_values(opened, raster, pairing)
+    opened = fit_samples(opened, photos, patches.patch_size)
     unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in found.pairs if pair.label is None]
     samples, small = _large_enough(opened, patches)
     records = unlabelled + small
     check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
     stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
-    bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
+    earlier = earlier_config(output.train_data_dir, output.overwrite)
+    bands = set_bands(stack, scenes, earlier, raster.optical_range)
     config = SetConfig(
         bands=bands,
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
-        columns=(*found.columns, *columns_of(MEASURES)),
+        columns=(*found.columns, *columns_of(MEASURES), *photo_columns(photos)),
         settings=_settings(raster, pairing, photos, masking, patches, mapping),
+        stored_as=stored_as(bands, scenes, earlier),
     )
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
@@ -88,44 +92,6 @@ def _settings(
     return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART) | resolved
 
 
-def _samples(pairs: Sequence[Pair], raster: Raster, pairing: Pairing, mapping: Mapping[int, int]) -> list[Sample]:
-    """Pairs that have labels, opened. Raises UserError; of label rasters that do not fit, several are listed."""
-    samples, misfits = [], []
-    for pair in pairs:
-        if pair.label is None:
-            continue
-        try:
-            samples.append(_sample(pair, pair.label, raster, pairing, mapping))
-        except MisfitError as error:
-            misfits.append((pair.sample_id, str(error)))
-    if misfits:
-        others = [sample_id for sample_id, _ in misfits[1:]]
-        more = f" Nor do {len(others)} others: {listing(others, 3)}." if others else ""
-        raise UserError(f"{misfits[0][1]} --align brings labels onto the pixels of their image.{more}")
-    return samples
-
-
-def _sample(pair: Pair, label: Path, raster: Raster, pairing: Pairing, mapping: Mapping[int, int]) -> Sample:
-    scene = RasterScene.open(
-        pair.image,
-        raster.band_names,
-        raster.scale,
-        raster.offset,
-        raster.nodata,
-        pair.sample_id,
-        pair.region,
-        pair.group,
-        pair.date,
-    ).with_steps(raster.scale, raster.offset)
-    if pairing.zero_is_nodata:
-        scene = scene.without_zeros(raster.bands)
-    if label.suffix.lower() in VECTOR_SUFFIXES:
-        labels = _polygon_labels(label, scene, raster)
-    else:
-        labels = raster_labels(label, scene.file, mapping, raster.remap is not None, pairing.align)
-    return Sample(scene, labels, pair.source, (pair.image, label), pair.columns)
-
-
 def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sample], list[SceneRecord]]:
     """Samples that may be cut, and records of those that are too small."""
     kept, records = [], []
@@ -136,12 +102,3 @@ def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sam
         except UserError as error:
             records.append(left_out(sample.scene.scene_id, str(error), sample.source))
     return kept, records
-
-
-def _polygon_labels(label: Path, scene: RasterScene, raster: Raster) -> Labels:
-    polygons = read_polygons(label, None, raster.class_column)
-    if polygons.mended or polygons.dropped:
-        _log.warning("%s: %d invalid polygons mended, %d empty left out", label, polygons.mended, polygons.dropped)
-    classes = class_indices(polygons, raster.classes, raster.class_column)
-    geometries = polygons_on(scene.grid, polygons.geometries, polygons.crs, polygons.source)
-    return PolygonLabels(scene.grid, geometries, classes)

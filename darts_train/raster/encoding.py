@@ -11,6 +11,7 @@ import numpy as np
 from darts_train.raster.band import MAX_CODE, NODATA, Band
 
 _BLOCK_PIXELS = 2**16
+MAX_BYTE = 255  # the greatest code of a band that is stored in bytes
 
 
 def encode(values: np.ndarray, bands: Sequence[Band]) -> tuple[np.ndarray, np.ndarray]:
@@ -68,3 +69,31 @@ def decode(codes: np.ndarray, bands: Sequence[Band]) -> np.ndarray:
         values[i] = band.offset + band.scale * codes[i].astype(np.float64)
     values[codes == NODATA] = np.nan
     return values
+
+
+def to_bytes(codes: np.ndarray, by_band: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Codes that fit into bytes, apart from which of them are values.
+
+    Args:
+        codes: uint16 [c, h, w]; values are 0 to MAX_BYTE, NODATA is no data.
+        by_band: whether bands may differ in where they have data.
+
+    Returns:
+        codes uint8 [c, h, w], 0 where there is no data, and valid uint8, 1 where there is: [h, w], or [c, h, w] by
+        band.
+
+    Raises:
+        ValueError: a code is greater than MAX_BYTE, or bands differ in where they have data and may not.
+    """
+    present = codes != NODATA
+    kept = np.where(present, codes, 0)
+    if kept.size and kept.max() > MAX_BYTE:
+        raise ValueError(f"code {kept.max()} does not fit into a byte")
+    if not by_band and (present != present[0]).any():
+        raise ValueError("no data differs between bands")
+    return kept.astype(np.uint8), (present if by_band else present[0]).astype(np.uint8)
+
+
+def from_bytes(codes: np.ndarray, valid: np.ndarray) -> None:
+    """Write NODATA into codes uint16 [c, h, w] wherever valid ([h, w], or [c, h, w]) is 0."""
+    codes[np.broadcast_to(valid == 0, codes.shape)] = NODATA

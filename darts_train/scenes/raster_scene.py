@@ -1,6 +1,6 @@
 """Any raster as a scene: a GeoTIFF, a mosaic, a photograph. Georeference is welcome but not needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,7 @@ class RasterScene:
         region: str = NO_REGION,
         group: str | None = None,
         date: str | None = None,
+        opener: Callable[[Path], RasterFile] = RasterFile.open,
     ) -> "RasterScene":
         """Open a raster.
 
@@ -76,11 +77,12 @@ class RasterScene:
             region: where the scene lies.
             group: what the scene belongs to (a site, a flight).
             date: when it was taken, ISO 8601.
+            opener: looks at the file.
 
         Raises:
             UserError: the file cannot be read, or the number of names is not that of its bands.
         """
-        file = RasterFile.open(Path(path))
+        file = opener(Path(path))
         count = len(file.indexes)
         names = tuple(name.strip().lower() for name in band_names) if band_names else _names(file)
         if len(names) != count:
@@ -137,6 +139,16 @@ class RasterScene:
     def files(self) -> tuple[RasterFile, ...]:
         """The file."""
         return (self.file,)
+
+    @property
+    def dtypes(self) -> Mapping[str, str]:
+        """NumPy names of the types of the bands in the file, by name."""
+        return dict(zip(self.names, self.file.dtypes, strict=True))
+
+    @property
+    def gaps_by_band(self) -> bool:
+        """Whether a band can lack data where another has some: no data is a value, not a mask or alpha for all."""
+        return self.nodata is not None or any(value is not None for value in self.file.nodata)
 
     @cached_property
     def bands(self) -> Mapping[str, Band]:

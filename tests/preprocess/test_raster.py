@@ -13,6 +13,7 @@ import zarr
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.checks import validate_train_data
+from darts_train.dataset.reader import TrainData
 from darts_train.dataset.set_config import SetConfig
 from darts_train.options.preprocessing import Inspect, Output, Patches, Raster
 from darts_train.preprocess import work
@@ -149,7 +150,9 @@ def test_a_small_picture_is_padded(tmp_path):
     assert (summary.patches, summary.empty) == (1, 0)
     group = zarr.open_group(tmp_path / "set" / "data.zarr", mode="r")
     assert np.array_equal(group["x"][0, :, :20, :24], values)
-    assert (group["x"][0, :, 20:] == 65535).all()
+    assert group["x"].dtype == np.uint8
+    assert np.array_equal(group["valid"][0], np.pad(np.ones((20, 24)), ((0, 12), (0, 8))))
+    assert (TrainData.open(tmp_path / "set").read(0)[0][:, 20:] == 65535).all()
     assert (group["y"][0, :, 24:] == 255).all()
     metadata = pd.read_parquet(tmp_path / "set" / "metadata.parquet")
     assert metadata["geometry"].tolist() == [None]

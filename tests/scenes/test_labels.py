@@ -51,7 +51,7 @@ def test_remaps_that_contradict_their_form():
         parse_remap("0:1", 3, "list")
     with pytest.raises(UserError, match="--remap-format pairs"):
         parse_remap("0 1 2", 3, "pairs")
-    with pytest.raises(UserError, match="0 0 4 1' is not|4 is no class.*bare pairs want --remap-format pairs"):
+    with pytest.raises(UserError, match=r"0 0 4 1' is not|4 is no class.*bare pairs want --remap-format pairs"):
         parse_remap("0 0 4 1", 3)
 
 
