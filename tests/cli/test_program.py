@@ -22,6 +22,8 @@ PATHS = {  # an option of every command that names something to read
     "preprocess-raster-train-data": ("--table", "--train-data-dir", "{new}"),
     "download-arcticdem": ("--area", "--target-dir", "{new}"),
     "download-tcvis": ("--area", "--target-dir", "{new}"),
+    "import-chips": ("--chips-dir", "--train-data-dir", "{new}"),
+    "export-chips": ("--train-data-dir", "--out-dir", "{new}"),
     "validate-train-data": ("--train-data-dir",),
     "describe-train-data": ("--train-data-dir",),
     "train-smp": ("--train-data-dir",),
