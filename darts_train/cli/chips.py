@@ -4,6 +4,7 @@ from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show
 from darts_train.options.chips import Chips, ChipSet, ExportChips
+from darts_train.options.filtering import Filter
 from darts_train.options.preprocessing import Parallel
 
 
@@ -27,3 +28,14 @@ def export_chips(export_chips: ExportChips) -> None:
     from darts_train.preprocess.export_chips import export_chips as run
 
     show(run(export_chips=export_chips))
+
+
+@command(app, "Train data")
+def filter_train_data(filter: Filter) -> None:
+    """Write a smaller set of train data.
+
+    Chosen by its metadata, with some of the background by chance or by a model's errors.
+    """
+    from darts_train.preprocess.filter_train_data import filter_train_data as run
+
+    show(run(filter=filter))

@@ -13,4 +13,7 @@ SET_KEYS = (
     "band_high",
     "optical_bands",
     "ignore_index",
+    "metadata_columns",
+    "source_command",
+    "source_data_hash",
 )

@@ -24,6 +24,7 @@ PATHS = {  # an option of every command that names something to read
     "download-tcvis": ("--area", "--target-dir", "{new}"),
     "import-chips": ("--chips-dir", "--train-data-dir", "{new}"),
     "export-chips": ("--train-data-dir", "--out-dir", "{new}"),
+    "filter-train-data": ("--train-data-dir", "--out-dir", "{new}"),
     "validate-train-data": ("--train-data-dir",),
     "describe-train-data": ("--train-data-dir",),
     "train-smp": ("--train-data-dir",),

@@ -71,6 +71,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "download-tcvis": ["--bounds=-135,69,-134,70", "--target-dir", out],
         "import-chips": ["--chips-dir", str(root / "chips"), "--train-data-dir", out],
         "export-chips": [*data, "--out-dir", out],
+        "filter-train-data": [*data, "--out-dir", out, "--where", "not empty"],
         "validate-train-data": ["--train-data-dir", str(locked / "set")],
         "describe-train-data": ["--train-data-dir", str(locked / "set")],
         "train-smp": learn,

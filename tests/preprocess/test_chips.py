@@ -1,6 +1,5 @@
 """import-chips and export-chips: what comes in, what goes out again, and what users give by mistake."""
 
-import io
 from pathlib import Path
 
 import numpy as np
