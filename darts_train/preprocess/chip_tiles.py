@@ -22,6 +22,7 @@ from darts_train.raster.encoding import encode
 from darts_train.scenes.chips import BadChip, Chip, ChipColumns, ChipRef, read_chips, split_name
 from darts_train.scenes.class_values import classes_of
 
+FILES = 64  # read by one worker, one after the other
 SPLIT = Column("split", "text")
 CHIP_MEASURES = tuple(measure for measure in MEASURES if not measure.needs)
 CHIP_COLUMNS = (SPLIT, *columns_of(CHIP_MEASURES))
@@ -94,6 +95,25 @@ def parse_pattern(text: str | None) -> re.Pattern[str] | None:
     if not pattern.groups:
         raise UserError(f"--group-pattern: {text!r} has no parenthesis that says which part is the group.")
     return pattern
+
+
+def shared_out(group: Sequence[Named]) -> list[list[Named]]:
+    """Chips in lists for a worker each: some files, a list beginning where a scene does; a row group as it is.
+
+    So the tiles of a scene do not depend on which others there are.
+    """
+    if group and group[0].ref.row is not None:
+        return [list(group)]
+    found: list[list[Named]] = [[]]
+    for _, run in groupby(group, key=lambda chip: chip.sample_id):
+        chips = list(run)
+        if len(found[-1]) + len(chips) > FILES:
+            found.append([])
+        for start in range(0, len(chips), FILES):
+            if start:
+                found.append([])
+            found[-1] += chips[start : start + FILES]
+    return [part for part in found if part]
 
 
 def plan_chip_tiles(groups: Sequence[Sequence[Named]], patch_size: int) -> list[list[ChipTile]]:

@@ -9,6 +9,7 @@ their names and counts. A killed import goes on where it stopped, and ends with 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.dataset.journal import Journal
-from darts_train.dataset.schema import DONE
+from darts_train.dataset.schema import DONE, tile_key
 from darts_train.dataset.set_config import SetConfig
 from darts_train.dataset.writer import SetSummary, TrainDataWriter
 from darts_train.options.chips import Chips, ChipSet
@@ -37,12 +38,13 @@ from darts_train.preprocess.chip_tiles import (
     parse_pattern,
     plan_chip_tiles,
     scene_record,
+    shared_out,
 )
 from darts_train.preprocess.interrupt import deferred_interrupt
 from darts_train.preprocess.job import left_out, plain_settings
 from darts_train.preprocess.set_bands import earlier_config
 from darts_train.preprocess.summary import PreprocessSummary
-from darts_train.scenes.chips import ChipColumns, ChipRef
+from darts_train.scenes.chips import ChipColumns
 from darts_train.scenes.class_values import parse_remap
 from darts_train.scenes.find_chips import find_chips
 from darts_train.scenes.measure import native_band
@@ -50,7 +52,6 @@ from darts_train.scenes.measure import native_band
 COMMAND = "import-chips"
 UNLABELLED = "no labels"
 _PICTURE = ("red", "green", "blue")
-_FILES = 64  # read by one worker, one after the other
 _log = logger("preprocess")
 
 
@@ -68,8 +69,8 @@ def import_chips(chips: Chips, chip_set: ChipSet, parallel: Parallel = Parallel(
     require_writable(chip_set.train_data_dir, "--train-data-dir")
     if not chip_set.append and not chip_set.overwrite and Journal(chip_set.train_data_dir).exists():
         raise UserError(f"{chip_set.train_data_dir} holds a set; --append to add to it, --overwrite to replace.")
-    groups = [_cut(group) for group in find_chips(chips.chips_dir, columns)]
-    named = [[name_chip(ref, pattern) for ref in part] for group in groups for part in group]
+    groups = [[name_chip(ref, pattern) for ref in group] for group in find_chips(chips.chips_dir, columns)]
+    named = [part for group in groups for part in shared_out(group)]
     workers = min(parallel.workers or min(core_count(), len(named) // 4), len(named))
     with open_executor(max(1, workers), parallel.scheduler) as executor:
         census = _look(executor, named, columns, reading)
@@ -79,13 +80,6 @@ def import_chips(chips: Chips, chip_set: ChipSet, parallel: Parallel = Parallel(
         _say(chips, census, named)
         job = _Import(chips, chip_set, config, columns, reading, named, frozenset(census.unlabelled))
         return job.estimate() if chip_set.dry_run else job.run(executor)
-
-
-def _cut(group: Sequence[ChipRef]) -> list[list[ChipRef]]:
-    """Files are shared out in lists of some; the rows of a row group stay together."""
-    if group and group[0].row is not None:
-        return [list(group)]
-    return [list(group[start : start + _FILES]) for start in range(0, len(group), _FILES)]
 
 
 def _look(executor: Executor, named: Sequence[Sequence[Named]], columns: ChipColumns, reading: Reading) -> Census:
@@ -232,19 +226,18 @@ class _Import:
 
 def _check_same(root: Path, plan: Sequence[Sequence[ChipTile]]) -> None:
     """Raise UserError where chips of a scene that was begun are not those that are there now."""
+    planned = {tile.key: [chip.patch_id for chip in tile.chips] for part in plan for tile in part}
+    now = Counter(tile.sample_id for part in plan for tile in part for _ in tile.chips)
     journal = Journal(root)
     journal.load()
-    committed: dict[str, list[int]] = {}
-    for row in journal.rows():
-        committed.setdefault(row["sample_id"], []).append(row["patch_id"])
-    done = journal.scenes_with(DONE)
-    planned: dict[str, list[int]] = {}
-    for tile in (tile for part in plan for tile in part):
-        planned.setdefault(tile.sample_id, []).extend(chip.patch_id for chip in tile.chips)
-    for sample_id, ids in committed.items():
-        now = planned.get(sample_id, ids)
-        if now[: len(ids)] != ids or (sample_id in done and now != ids):
+    rows, done = journal.rows(), journal.scenes_with(DONE)
+    for fragment in journal.fragments:
+        there = [row["patch_id"] for row in islice(rows, fragment.count)]
+        name, count = fragment.scene_id, journal.patches_of(fragment.scene_id)
+        if fragment.number is None or name not in now:
+            continue
+        if planned.get(tile_key(name, fragment.number)) != there or (name in done and now[name] != count):
             raise UserError(
-                f"--chips-dir: {sample_id} was imported with {len(ids)} chips, and now has others ({len(now)}). "
+                f"--chips-dir: {name} was imported with {count} chips, and now has others ({now[name]}). "
                 "Use --overwrite to import all of it anew."
             )
