@@ -29,6 +29,7 @@ class BackgroundRule:
         per_positive: number for each patch with foreground; None: not so.
         hardest: number of those with the greatest error; None: not so.
         seed: of the chance.
+        thin_where: background that does not satisfy it is kept; None: none is.
     """
 
     random: float | None = None
@@ -36,6 +37,7 @@ class BackgroundRule:
     per_positive: float | None = None
     hardest: int | None = None
     seed: int = 42
+    thin_where: str | None = None
 
     @classmethod
     def parse(cls, text: str | None, per_positive: float | None, hardest: int | None, seed: int) -> "BackgroundRule":
@@ -91,8 +93,12 @@ def choose_patches(
     """
     fits = np.ones(len(metadata), bool) if where is None else matching_rows(metadata, where, "--where")
     empty = metadata["empty"].to_numpy(bool)
+    thin = fits if rule.thin_where is None else fits & matching_rows(metadata, rule.thin_where, "--thin-where")
     pool, positives = np.flatnonzero(fits & empty), np.flatnonzero(fits & ~empty)
-    background = pool if rule.keeps_all else _background(metadata, pool, len(positives), rule, errors)
+    background = pool
+    if not rule.keeps_all:
+        drawn = _background(metadata, np.flatnonzero(thin & empty), int((thin & ~empty).sum()), rule, errors)
+        background = np.union1d(drawn, np.flatnonzero(fits & ~thin & empty))
     kept = np.union1d(positives, background).astype(np.int64)
     if not len(kept):
         raise UserError(f"Nothing is kept of {len(metadata)} patches; loosen --where, or ask for more background.")

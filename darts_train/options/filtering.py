@@ -21,6 +21,9 @@ class Filter(OptionGroup):
     background_per_positive: float | None = option(
         "The same, as a number for every patch with foreground; 1: as many.", None, low=0, high=1e6
     )
+    thin_where: str | None = option(
+        "Background is thinned only where this holds, such as \"split == 'train'\"; none: everywhere.", None
+    )
     seed: int = option("Which are kept by chance.", 42, low=0)
     errors: Path | None = option(
         "Errors of a model on the patches: a parquet file, a tested run, or a cross-validation with --oof.", None

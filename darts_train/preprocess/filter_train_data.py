@@ -64,7 +64,10 @@ def filter_train_data(filter: Filter) -> FilterSummary:
         UserError: before anything is written where a condition cannot be understood, nothing is kept, errors are
             missing or of another set, or the directory holds another set.
     """
-    rule = BackgroundRule.parse(filter.background, filter.background_per_positive, filter.hard_negatives, filter.seed)
+    parsed = BackgroundRule.parse(filter.background, filter.background_per_positive, filter.hard_negatives, filter.seed)
+    rule = replace(parsed, thin_where=filter.thin_where)
+    if filter.thin_where is not None and rule.keeps_all:
+        raise UserError("--thin-where: how much? Give --background, --background-per-positive or --hard-negatives.")
     require_writable(filter.out_dir, "--out-dir")
     if filter.out_dir.resolve() == filter.train_data_dir.resolve():
         raise UserError("--out-dir: is the set itself; choose another directory.")
@@ -109,6 +112,7 @@ def _config(filter: Filter, data: TrainData, errors: PatchErrors | None) -> SetC
         "where": filter.where,
         "background": filter.background,
         "background_per_positive": filter.background_per_positive,
+        "thin_where": filter.thin_where,
         "seed": filter.seed,
         "errors": None if errors is None else errors.path,
         "error_column": filter.error_column,

@@ -1,5 +1,6 @@
 """Which patches are kept, and the smaller set that is made of them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -57,6 +58,14 @@ def test_chance_is_nested_and_knows_the_patch_by_name(few, more, seed):
     turned = frame.iloc[::-1].reset_index(drop=True)
     again = choose_patches(turned, None, rule(str(few), seed=seed)).kept
     assert set(turned["patch_id"].iloc[again]) == small
+
+
+def test_a_part_alone_is_thinned():
+    frame = table(20, 4, split=["train", "val"] * 10)
+    thinned = dataclasses.replace(rule("0"), thin_where="split == 'train'")
+    assert choose_patches(frame, None, thinned).kept.tolist() == [0, 1, 2, 3, *range(5, 20, 2)]
+    twice = dataclasses.replace(rule(per_positive=2.0), thin_where="split == 'train'")
+    assert len(choose_patches(frame, None, twice).kept) == 4 + 8 + 2 * 2
 
 
 def test_another_seed_draws_others():
@@ -177,6 +186,8 @@ def test_what_cannot_be_filtered(whole, tmp_path):
         filtered(root, root)
     with pytest.raises(UserError, match="Nothing is kept"):
         filtered(root, tmp_path / "set", where="hard > 99")
+    with pytest.raises(UserError, match="--thin-where: how much"):
+        filtered(root, tmp_path / "set", thin_where="hard > 9")
     with pytest.raises(UserError, match="no column hart"):
         filtered(root, tmp_path / "set", where="hart > 9")
     filtered(root, tmp_path / "set", where="hard > 9")
