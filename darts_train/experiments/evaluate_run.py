@@ -1,8 +1,9 @@
 """A trained network on the test part: metrics, thresholds, regions and scenes, objects, pictures.
 
-Writes test_metrics.json, test_scores.parquet, test_thresholds.parquet (two classes) and figures/test-samples/ into the
-run's directory. How the network sees its input comes from the checkpoint, never from the command: a network is tested
-as it was trained. The set's own encoding is used, so another set than the one of training may be given.
+Writes test_metrics.json, test_scores.parquet, test_thresholds.parquet (two classes), test_patches.parquet (the loss of
+every patch) and figures/test-samples/ into the run's directory. How the network sees its input comes from the
+checkpoint, never from the command: a network is tested as it was trained. The set's own encoding is used, so another
+set than the one of training may be given.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import pandas as pd
 
 from darts_train.artifacts.baselines import BaselineRecord, matching_baseline, read_baselines
 from darts_train.artifacts.kept import require_kept
+from darts_train.artifacts.patch_errors import TEST_PATCHES
 from darts_train.artifacts.run_record import RunRecord, read_record
 from darts_train.artifacts.tree import parse_run_directory
 from darts_train.base.errors import UserError, listing, nearest
@@ -30,6 +32,7 @@ from darts_train.experiments.evaluating.tables import (
     SWEEP_FILE,
     by_name,
     lines_of,
+    patch_table,
     ranked,
     score_rows,
     score_table,
@@ -175,6 +178,7 @@ def test_smp(
     result = _result(found, rows, scenes, checkpoint, directory)
     result = dataclasses.replace(result, baseline=_baseline(record, opened, indices.test, artifacts.artifact_dir))
     write_parquet(directory / SCORES_FILE, score_table(rows))
+    write_parquet(directory / TEST_PATCHES, patch_table(found, metadata))
     if found.counts.binary:
         write_parquet(directory / SWEEP_FILE, sweep_table(found.counts.histograms[0].cpu()))
     write_json(result.path, _report(result, found, opened, indices.hash))  # last: it says that the rest is there

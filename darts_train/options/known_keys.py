@@ -14,4 +14,7 @@ SET_KEYS = (
     "optical_bands",
     "ignore_index",
     "label_mapping",
+    "metadata_columns",
+    "source_command",
+    "source_data_hash",
 )

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.utils.data import DataLoader
 
 from darts_train.base.progress import track
@@ -29,6 +30,7 @@ class Evaluation:
         per_patch: int64 [n, k, k] confusion matrix of every patch at a threshold of 0.5, in the loader's order.
         objects_per_patch: int64 [n, k - 1, 3], objects found, made up and missed of every patch and foreground class.
         rows: int64 [n], the rows of the set.
+        losses: float64 [n], cross-entropy of every patch, the mean over its labelled pixels; NaN without any.
     """
 
     counts: SegmentationMetrics
@@ -36,6 +38,7 @@ class Evaluation:
     per_patch: Tensor
     objects_per_patch: NDArray[np.int64]
     rows: Tensor
+    losses: Tensor
 
     def metrics(self, prefix: str = "") -> dict[str, float]:
         """All metrics, of pixels and of objects, names beginning with `prefix`."""
@@ -59,7 +62,7 @@ def evaluate(
     network.to(device).eval()
     layer.to(device)
     counts, objects = SegmentationMetrics(classes, ignore_index, device), ObjectMetrics(classes, ignore_index)
-    matrices, found, rows = [], [], []
+    matrices, found, rows, losses = [], [], [], []
     with torch.inference_mode():
         for batch in track(loader, "testing", len(loader)):
             y = batch["y"].to(device)
@@ -69,7 +72,26 @@ def evaluate(
             matrices.append(confusion_matrix(predicted, y, len(classes), ignore_index).cpu())
             found.append(objects.update(probability.cpu().numpy(), predicted.cpu().numpy(), batch["y"].numpy()))
             rows.append(batch["index"])
-    return Evaluation(counts, objects, torch.cat(matrices), np.concatenate(found), torch.cat(rows))
+            losses.append(patch_losses(logits, y, ignore_index).cpu())
+    return Evaluation(counts, objects, torch.cat(matrices), np.concatenate(found), torch.cat(rows), torch.cat(losses))
+
+
+def patch_losses(logits: Tensor, y: Tensor, ignore_index: int) -> Tensor:
+    """Cross-entropy of each patch, float64 [n]: the mean over its labelled pixels, NaN where it has none.
+
+    Args:
+        logits: float [n, 1 or classes, h, w].
+        y: class indices [n, h, w].
+        ignore_index: the index that counts nowhere.
+    """
+    labelled = y != ignore_index
+    label = torch.where(labelled, y, 0).long()
+    if logits.shape[1] == 1:
+        each = binary_cross_entropy_with_logits(logits[:, 0], (label > 0).to(logits.dtype), reduction="none")
+    else:
+        each = cross_entropy(logits, label, reduction="none")
+    total = torch.where(labelled, each, 0).double().sum(dim=(1, 2))
+    return total / labelled.sum(dim=(1, 2))
 
 
 def _decided(logits: Tensor) -> tuple[Tensor, Tensor]:

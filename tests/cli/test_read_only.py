@@ -48,6 +48,8 @@ def inputs(tmp_path_factory):
     mask[:, 40:60] = 1
     write_raster(root / "mask.tif", mask, cell=3.0, origin=(500000, 7600000))
     (root / "table.csv").write_text("image,label,region\nscene.tif,mask.tif,a\n")
+    (root / "chips").mkdir()
+    np.savez(root / "chips" / "a_0.npz", image=np.ones((16, 16, 3), np.uint8), label=np.zeros((16, 16), np.int64))
     (root / "space.yaml").write_text("hyperparameters:\n  learning_rate: [0.001, 0.01]\n")
     (root / "sweep.yaml").write_text("method: grid\nparameters:\n  learning_rate: {values: [0.001, 0.01]}\n")
     return root
@@ -67,6 +69,9 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "preprocess-raster-train-data": ["--table", str(root / "table.csv"), "--train-data-dir", out],
         "download-arcticdem": ["--bounds=-135,69,-134,70", "--target-dir", out],
         "download-tcvis": ["--bounds=-135,69,-134,70", "--target-dir", out],
+        "import-chips": ["--chips-dir", str(root / "chips"), "--train-data-dir", out],
+        "export-chips": [*data, "--out-dir", out],
+        "filter-train-data": [*data, "--out-dir", out, "--where", "not empty"],
         "validate-train-data": ["--train-data-dir", str(locked / "set")],
         "describe-train-data": ["--train-data-dir", str(locked / "set")],
         "train-smp": learn,

@@ -5,16 +5,20 @@ import json
 import logging
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from darts_train.artifacts.patch_errors import read_patch_errors
 from darts_train.base.errors import UserError
+from darts_train.dataset.reader import TrainData
 from darts_train.experiments import evaluate_run
 from darts_train.experiments.evaluating import figures as evaluation_figures
 from darts_train.experiments.run import test_smp as call_test
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.learning import Test as RunToTest  # pytest collects what is called Test
+from darts_train.training.evaluate import patch_losses
 from darts_train.training.pictures import of_samples as sample_figures
 from tests.support.runs import run
 from tests.support.sets import make_set
@@ -66,6 +70,35 @@ def test_only_the_test_part_is_tested(result):
     assert result.patches == 8
     assert set(result.per_region) == {"Region 1"}
     assert set(result.per_sample) == {"scene01", "scene03"}
+
+
+def test_every_patch_has_its_own_loss(result, places):
+    table = pd.read_parquet(result.path.parent / "test_patches.parquet")
+    metadata = TrainData.open(places / "set").metadata
+    assert sorted(table["patch"]) == np.flatnonzero(metadata["region"] == "Region 1").tolist()
+    assert table["sample_id"].tolist() == metadata["sample_id"][table["patch"]].tolist()
+    assert table["loss"].nunique() == len(table)  # never that of a batch
+    assert table[["tp", "fp", "fn"]].sum().tolist() == [
+        result.per_region["Region 1"][name] for name in ("tp", "fp", "fn")
+    ]
+    errors = read_patch_errors(result.path.parent, None, metadata, TrainData.open(places / "set").data_hash)
+    assert np.array_equal(errors.values[table["patch"]], table["loss"])
+    assert np.isnan(errors.values).sum() == len(metadata) - len(table)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_loss_of_a_patch_is_the_mean_over_its_labelled_pixels(classes):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (3, 1 if classes == 2 else classes, 4, 4))
+    y = rng.integers(0, classes, (3, 4, 4))
+    y[0, 0], y[2] = 255, 255
+    found = patch_losses(torch.tensor(logits), torch.tensor(y, dtype=torch.uint8), 255)
+    whole = np.concatenate([np.zeros_like(logits), logits], axis=1) if classes == 2 else logits
+    log_probability = whole - np.log(np.exp(whole).sum(axis=1, keepdims=True))
+    for patch in range(2):
+        picked = [-log_probability[patch, y[patch, i, j], i, j] for i, j in np.argwhere(y[patch] != 255)]
+        assert found[patch].item() == pytest.approx(np.mean(picked), rel=1e-9)
+    assert torch.isnan(found[2])
 
 
 def test_regions_and_scenes_add_up(places):

@@ -1,13 +1,16 @@
-"""The tables of a test: scores of regions and scenes, and of every threshold; as files, and as lines to read.
+"""The tables of a test: scores of regions and scenes, of every threshold, of every patch; as files, and as lines.
 
 `test_scores.parquet` has a row for each part (`part` is all, region or scene; `name` which) and foreground class; where
 there are several classes, one more for their mean. `test_thresholds.parquet`, of two classes, has a row per threshold.
+`test_patches.parquet` has a row per patch: its loss, and its pixels over all foreground classes.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import torch
 
@@ -45,6 +48,28 @@ def sweep_table(histogram: torch.Tensor) -> pa.Table:
         "Recall": curve.recall,
         "fall_out": curve.fall_out,
     }
+    return pa.table(columns)
+
+
+def patch_table(found: Evaluation, metadata: pd.DataFrame) -> pa.Table:
+    """A row per patch, in the order of the evaluation; `metadata` [n] are the rows of these patches in the set.
+
+    `loss` is null where nothing is labelled. Pixels of another foreground class are both `fp` and `fn`.
+    """
+    matrix = found.per_patch.numpy()
+    hits = np.diagonal(matrix, axis1=1, axis2=2)[:, 1:].sum(axis=1)
+    columns = {
+        "patch": found.rows.numpy(),
+        "sample_id": metadata["sample_id"].astype(str).tolist(),
+        "region": metadata["region"].astype(str).tolist(),
+        "loss": [_known(loss) for loss in found.losses.tolist()],
+        "labelled": matrix.sum(axis=(1, 2)),
+        "tp": hits,
+        "fp": matrix[:, :, 1:].sum(axis=(1, 2)) - hits,
+        "fn": matrix[:, 1:, :].sum(axis=(1, 2)) - hits,
+    }
+    if "patch_id" in metadata:
+        columns["patch_id"] = metadata["patch_id"].to_numpy(np.int64)
     return pa.table(columns)
 
 

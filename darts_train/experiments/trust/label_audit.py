@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from darts_train.artifacts.out_of_fold import OutOfFold
+from darts_train.artifacts.patch_errors import AUDIT_FILE
 from darts_train.artifacts.run_infos import write_table
 from darts_train.base.files import write_bytes
 from darts_train.base.log import logger
@@ -20,7 +21,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.figures.contact_sheet import SheetRow, contact_sheet
 from darts_train.raster.encoding import decode
 
-AUDIT_FILE, SHEET_FILE = "label_audit.parquet", "label_audit.png"
+SHEET_FILE = "label_audit.png"
 WORST = 12  # patches on the sheet
 MUCH = 0.1  # share of disputed labels of a patch from which it is counted
 SURE = 1e-4  # probability below which a loss does not grow: float16 knows little below

@@ -16,6 +16,7 @@ import torch
 
 from darts_train.artifacts import tree
 from darts_train.artifacts.out_of_fold import OOF_DIRECTORY, OutOfFold
+from darts_train.artifacts.patch_errors import AUDIT_FILE
 from darts_train.artifacts.run_infos import RunRow
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
@@ -25,7 +26,6 @@ from darts_train.dataset.splits import make_split
 from darts_train.experiments.evaluate_run import open_for_model
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.trust.label_audit import (
-    AUDIT_FILE,
     MUCH,
     SHEET_FILE,
     audit_patch,
