@@ -13,7 +13,17 @@ from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.features.blocks import by_rows
 from darts_train.features.ground import Ground, ground
-from darts_train.features.known import COMPUTED, DEM, encoding_of, index_of, needs_elevation, require_sources
+from darts_train.features.indices import brightest, compute_index
+from darts_train.features.kelp import WATER_MARK
+from darts_train.features.known import (
+    COMPUTED,
+    DEM,
+    encoding_of,
+    index_of,
+    needs_elevation,
+    require_sources,
+)
+from darts_train.features.masking import USUAL, IndexRules
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
 from darts_train.features.spectral import INDICES, needs_reflectance
 from darts_train.features.terrain import hillshade
@@ -31,7 +41,7 @@ _log = logger("features")
 
 @dataclass(frozen=True)
 class FeatureStack:
-    """The wanted bands, in order; radii of the relative elevation in metres.
+    """The wanted bands, in order; radii of the relative elevation in metres; rules of the indices.
 
     Raises UserError for a name given twice, for none at all, and for an inner radius that is not below the outer one.
     """
@@ -39,6 +49,7 @@ class FeatureStack:
     names: Sequence[str]
     outer_radius: float = 100.0
     inner_radius: float = 0.0
+    rules: IndexRules = USUAL
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
@@ -55,12 +66,23 @@ class FeatureStack:
 
         Raises UserError, naming the scene and all that is missing, where a band can neither be read nor computed.
         """
-        sources = require_sources(self.names, tuple(scene.bands), scene.source)
+        sources = self._sources(scene)
         for name in self._indices_of(scene):
-            _check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
+            if not self.rules.counts:
+                _check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
         if self._terrain_of(scene):
             self._check_terrain(scene)
-        return tuple(scene.bands[name] if name in scene.bands else encoding_of(name) for name in self.names)
+        light = brightest(scene) if self.rules.counts else None
+        return tuple(scene.bands[name] if name in scene.bands else encoding_of(name, light) for name in self.names)
+
+    def _sources(self, scene: Scene) -> dict[str, tuple[str, ...]]:
+        lacking = [name for name in self.rules.needs if name not in scene.bands]
+        if lacking:
+            raise UserError(
+                f"{scene.source}: indices are masked by band {lacking[0]}, which it has not; --qa-band and --dem-band"
+                " say other names."
+            )
+        return require_sources(self.names, tuple(scene.bands), scene.source, self.rules.dem_band)
 
     def _check_terrain(self, scene: Scene) -> None:
         steps, computed = ground(scene.grid, scene.source), self._terrain_of(scene)
@@ -88,7 +110,7 @@ class FeatureStack:
         Where the window reaches beyond the scene there is NaN, but in bands of auxiliary rasters.
         """
         result = np.empty((len(self.names), window.height, window.width), np.float32)
-        sources = require_sources(self.names, tuple(scene.bands), scene.source)
+        sources = self._sources(scene)
         terrain = self._terrain_of(scene)
         plain = list(dict.fromkeys(need for name in self.names if name not in terrain for need in sources[name]))
         read = dict(zip(plain, scene.read(plain, window), strict=True)) if plain else {}
@@ -98,10 +120,37 @@ class FeatureStack:
                 result[i] = read[name]
             elif name in terrain:
                 result[i] = elevation[name]
-            elif index := index_of(name):
-                needs = sources[name]
-                result[i] = index.of([read[need] for need in needs], [scene.bands[need] for need in needs])
+            else:
+                result[i] = compute_index(name, sources[name], read, scene, self.rules)
         return result
+
+    def known(self, values: np.ndarray) -> np.ndarray:
+        """Where all that matters has data, bool [h, w], of what `compute` gave; optional bands do not."""
+        return np.asarray(~np.isnan(values[self.required]).any(axis=0))
+
+    @property
+    def required(self) -> list[int]:
+        """Positions of the bands whose missing pixels matter to labels."""
+        return [i for i, name in enumerate(self.names) if name not in self.rules.optional]
+
+    def hidden(self, scene: Scene, window: Window) -> np.ndarray | None:
+        """Where indices are no data, bool [h, w]; None where the rules mask none."""
+        needs = self.rules.needs
+        if not needs or not self._masked(scene):
+            return None
+        return self.rules.hidden(dict(zip(needs, scene.read(needs, window), strict=True)))
+
+    def masked(self, scene: Scene, values: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Values [c, h, w] with no data in the indices where they are hidden, bool [h, w]; a new array."""
+        result = values.copy()
+        for i in self._masked(scene):
+            result[i, hidden] = np.nan
+        return result
+
+    def _masked(self, scene: Scene) -> list[int]:
+        """Positions of the indices that masks apply to: those in WM say themselves where water is."""
+        computed = self._indices_of(scene)
+        return [i for i, name in enumerate(self.names) if name in computed and not name.upper().endswith(WATER_MARK)]
 
     def _terrain_of(self, scene: Scene) -> list[str]:
         return [name for name in self.names if name not in scene.bands and needs_elevation(name)]
@@ -120,7 +169,7 @@ class FeatureStack:
             return {}
         halo = self.halo(scene)
         steps = ground(scene.grid, scene.source)
-        dem = scene.read([DEM], window.grown(halo))[0]
+        dem = scene.read([self.rules.dem_band], window.grown(halo))[0]
         found = {}
         for name in computed:
             near = _trimmed(dem, halo - self._halo_of(name, steps))

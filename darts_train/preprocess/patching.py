@@ -77,6 +77,7 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     area = area_of(windows)
     values, classes = _area(sample, area, recipe)
     sources = _sources(sample.scene, area, recipe)
+    hidden = recipe.stack.hidden(sample.scene, area)
     inside = _inside(sample.scene, area)
     size = recipe.patches.patch_size
     xs, ys, kept, columns = [], [], [], []
@@ -84,11 +85,12 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     for i, window in enumerate(windows):
         place = window.slices(area)
         x, y = values[:, *place], classes[place]
-        reason = reason_to_drop(x, y, inside[place], recipe.patches)
+        reason = reason_to_drop(x[recipe.stack.required], y, inside[place], recipe.patches)
         if reason is not None:
             dropped[reason] += 1
             continue
-        codes, beyond = encode(x, recipe.bands)
+        shown = x if hidden is None else recipe.stack.masked(sample.scene, x, hidden[place])
+        codes, beyond = encode(shown, recipe.bands)
         xs.append(codes)
         ys.append(y.copy())
         kept.append(i)
@@ -103,7 +105,8 @@ def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.
     """Values float32 [c, h, w] and classes uint8 [h, w] of an area, masked.
 
     Values are NaN where the quality is 0. Classes are IGNORE_INDEX where the quality is not 2 or the eroded mask
-    says so, and where any band has no data.
+    says so, and where any band that is not optional has no data. Indices are not masked yet: where they mean
+    nothing, labels count.
     """
     halo = recipe.erosion
     quality = sample.scene.quality(area.grown(halo))
@@ -112,7 +115,7 @@ def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.
     values = recipe.stack.compute(sample.scene, area)
     values[:, quality[here] == INVALID] = np.nan
     classes = sample.labels.read(area)
-    classes[~trusted | np.isnan(values).any(axis=0)] = IGNORE_INDEX
+    classes[~(trusted & recipe.stack.known(values))] = IGNORE_INDEX
     return values, classes
 
 

@@ -7,6 +7,8 @@ from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
+from darts_train.features.masking import rules_of
+from darts_train.features.names import check_clear, expand
 from darts_train.features.stack import FeatureStack
 from darts_train.options.masking import Masking
 from darts_train.options.pairing import Pairing
@@ -26,6 +28,7 @@ from darts_train.scenes.labels import Labels, PolygonLabels, RasterLabels, check
 from darts_train.scenes.polygons import VECTOR_SUFFIXES, class_indices, read_polygons
 from darts_train.scenes.raster_file import RasterFile
 from darts_train.scenes.raster_scene import RasterScene
+from darts_train.scenes.scene import Scene
 
 COMMAND = "preprocess-raster-train-data"
 _log = logger("preprocess")
@@ -55,14 +58,14 @@ def preprocess_raster_train_data(
     check_classes(raster.classes)
     parse_remap(raster.remap, len(raster.classes))
     pairs = find_pairs(raster)
-    opened = [_sample(pair, raster) for pair in pairs if pair.label is not None]
+    opened = [_sample(pair, raster, rules_of(vars(masking)).marks) for pair in pairs if pair.label is not None]
     _check_values(opened, raster)
     unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in pairs if pair.label is None]
     samples, small = _large_enough(opened, patches)
     records = unlabelled + small
     check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
-    stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
+    stack = _stack(raster, masking, scenes)
     bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
     config = SetConfig(
         bands=bands,
@@ -77,7 +80,13 @@ def preprocess_raster_train_data(
     )
 
 
-def _sample(pair: Pair, raster: Raster) -> Sample:
+def _stack(raster: Raster, masking: Masking, scenes: Sequence[Scene]) -> FeatureStack:
+    names = expand(raster.bands) if raster.bands else tuple(scenes[0].bands)
+    check_clear(names, tuple(scenes[0].bands))
+    return FeatureStack(names, rules=rules_of(vars(masking)))
+
+
+def _sample(pair: Pair, raster: Raster, marks: Sequence[str]) -> Sample:
     assert pair.label is not None
     scene = RasterScene.open(
         pair.image,
@@ -89,7 +98,7 @@ def _sample(pair: Pair, raster: Raster) -> Sample:
         pair.region,
         pair.group,
         pair.date,
-    )
+    ).as_stored(marks)
     vector = pair.label.suffix.lower() in VECTOR_SUFFIXES
     labels = _polygon_labels(pair, scene, raster) if vector else _raster_labels(pair, scene, raster)
     return Sample(scene, labels, pair.source, (pair.image, pair.label))

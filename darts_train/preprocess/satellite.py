@@ -12,6 +12,7 @@ from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
 from darts_train.features.known import COMPUTED, closest, index_of, needs_elevation, require_sources
+from darts_train.features.names import check_clear, expand
 from darts_train.features.stack import FeatureStack
 from darts_train.options.fields import OptionGroup
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Terrain
@@ -85,13 +86,14 @@ def check_choices(choices: Choices) -> FeatureStack:
     require_writable(choices.output.train_data_dir, "--train-data-dir")
     check_classes(choices.labelling.classes)
     LabelFilter.parse(choices.labelling.label_filter)
-    stack = FeatureStack(choices.bands, choices.terrain.tpi_outer_radius, choices.terrain.tpi_inner_radius)
+    check_clear(expand(choices.bands), ())
+    stack = FeatureStack(expand(choices.bands), choices.terrain.tpi_outer_radius, choices.terrain.tpi_inner_radius)
     known = (*choices.sensor_bands, *DEM, *TRENDS, *COMPUTED)
     for name in stack.names:
         if name not in known and index_of(name) is None:
             raise UserError(
                 f"--bands: {name} is no band of {choices.sensor} scenes; known are"
-                f" {', '.join(known)} and the indices of spyndex{closest(name, known)}."
+                f" {', '.join(known)} and the indices of spyndex and of the kelp catalogue{closest(name, known)}."
             )
     require_sources(stack.names, (*choices.sensor_bands, *DEM, *TRENDS), f"--bands, of {choices.sensor} scenes")
     return stack
