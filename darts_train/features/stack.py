@@ -12,6 +12,7 @@ import numpy as np
 from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.features.blocks import by_rows
+from darts_train.features.duplicates import same_bands
 from darts_train.features.ground import Ground, ground
 from darts_train.features.indices import brightest, compute_index
 from darts_train.features.kelp import WATER_MARK
@@ -25,7 +26,7 @@ from darts_train.features.known import (
 )
 from darts_train.features.masking import USUAL, IndexRules
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
-from darts_train.features.spectral import INDICES, needs_reflectance
+from darts_train.features.spectral import BRIGHTEST, INDICES, needs_reflectance
 from darts_train.features.terrain import hillshade
 from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.band import Band
@@ -96,6 +97,15 @@ class FeatureStack:
             usual = "the sun's place is unknown; azimuth %g, elevation %g degrees taken"
             _log.warning(f"%s: {usual}", listing(dark, 3), *DEFAULT_SUN)
 
+    def warn_of_duplicates(self, scene: Scene) -> None:
+        """Say, in one line per group, which of the bands are the same but for a factor and an offset."""
+        sources = {name: needs for name, needs in self._sources(scene).items() if name not in self._terrain_of(scene)}
+        light = brightest(scene) if self.rules.counts else BRIGHTEST
+        for group in same_bands(sources, self.rules, light):
+            _log.warning(
+                "bands %s are the same but for a factor and an offset; one of them is enough", ", ".join(group)
+            )
+
     def halo(self, scene: Scene) -> int:
         """Pixels beyond a window that are looked at for it; 0 where all bands are read or computed in place."""
         computed = self._terrain_of(scene)
@@ -133,12 +143,18 @@ class FeatureStack:
         """Positions of the bands whose missing pixels matter to labels."""
         return [i for i, name in enumerate(self.names) if name not in self.rules.optional]
 
-    def hidden(self, scene: Scene, window: Window) -> np.ndarray | None:
-        """Where indices are no data, bool [h, w]; None where the rules mask none."""
+    def sources(self, scene: Scene, window: Window, needs: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
+        """Bands of the scene, float32 [h, w] each: taken of the values that `compute` gave for the window, or read."""
+        found = {name: values[i] for i, name in enumerate(self.names) if name in needs}
+        lacking = [name for name in dict.fromkeys(needs) if name not in found]
+        return found | (dict(zip(lacking, scene.read(lacking, window), strict=True)) if lacking else {})
+
+    def hidden(self, scene: Scene, window: Window, values: np.ndarray) -> np.ndarray | None:
+        """Where indices of a window, of which `compute` gave values, are no data, bool [h, w]; None where none is."""
         needs = self.rules.needs
         if not needs or not self._masked(scene):
             return None
-        return self.rules.hidden(dict(zip(needs, scene.read(needs, window), strict=True)))
+        return self.rules.hidden(self.sources(scene, window, needs, values))
 
     def masked(self, scene: Scene, values: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """Values [c, h, w] with no data in the indices where they are hidden, bool [h, w]; a new array."""

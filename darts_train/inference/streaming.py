@@ -129,5 +129,5 @@ def read_area(scene: Scene, stack: FeatureStack, area: Window) -> tuple[npt.NDAr
     """
     values = stack.compute(scene, area)
     values[:, scene.quality(area) == INVALID] = np.nan
-    known, hidden = stack.known(values), stack.hidden(scene, area)
+    known, hidden = stack.known(values), stack.hidden(scene, area, values)
     return values if hidden is None else stack.masked(scene, values, hidden), known

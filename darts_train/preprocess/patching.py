@@ -76,8 +76,8 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     """
     area = area_of(windows)
     values, classes = _area(sample, area, recipe)
-    sources = _sources(sample.scene, area, recipe)
-    hidden = recipe.stack.hidden(sample.scene, area)
+    sources = _sources(sample.scene, area, recipe, values)
+    hidden = recipe.stack.hidden(sample.scene, area, values)
     inside = _inside(sample.scene, area)
     size = recipe.patches.patch_size
     xs, ys, kept, columns = [], [], [], []
@@ -94,7 +94,8 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
         xs.append(codes)
         ys.append(y.copy())
         kept.append(i)
-        columns.append(_measured(x, y, {name: band[place] for name, band in sources.items()}, recipe))
+        within = window.intersection(sample.scene.grid.extent).slices(area)
+        columns.append(_measured(x, y, {name: band[within] for name, band in sources.items()}, recipe))
         clipped += beyond
     x_all = np.stack(xs) if xs else np.empty((0, len(recipe.bands), size, size), np.uint16)
     y_all = np.stack(ys) if ys else np.empty((0, size, size), np.uint8)
@@ -119,9 +120,9 @@ def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.
     return values, classes
 
 
-def _sources(scene: Scene, area: Window, recipe: Recipe) -> dict[str, np.ndarray]:
-    needs = list(dict.fromkeys(name for measure in recipe.measures for name in measure.needs))
-    return dict(zip(needs, scene.read(needs, area), strict=True)) if needs else {}
+def _sources(scene: Scene, area: Window, recipe: Recipe, values: np.ndarray) -> dict[str, np.ndarray]:
+    needs = [name for measure in recipe.measures for name in measure.needs if name in scene.bands]
+    return recipe.stack.sources(scene, area, needs, values)
 
 
 def _measured(x: np.ndarray, y: np.ndarray, sources: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, Cell]:

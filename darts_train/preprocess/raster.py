@@ -20,6 +20,7 @@ from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.pipeline import run
+from darts_train.preprocess.quality_measures import quality_measures
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
@@ -67,17 +68,17 @@ def preprocess_raster_train_data(
     scenes = [sample.scene for sample in samples]
     stack = _stack(raster, masking, scenes)
     bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
+    measures = (*MEASURES, *quality_measures(scenes, stack.rules))
     config = SetConfig(
         bands=bands,
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
-        columns=columns_of(MEASURES),
+        columns=columns_of(measures),
         settings=plain_settings(raster, pairing, photos, masking, patches),
     )
-    return run(
-        Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
-    )
+    recipe = Recipe(stack, bands, patches, raster.mask_erosion_size, measures)
+    return run(Job(samples, unlabelled, recipe, config, output, parallel))
 
 
 def _stack(raster: Raster, masking: Masking, scenes: Sequence[Scene]) -> FeatureStack:
