@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from darts_train.base.errors import UserError, listing, nearest
 from darts_train.features import kelp, spectral_catalogue
 from darts_train.features.encodings import spread_band
-from darts_train.features.names import OTHER_BANDS, is_only_of_kelp
+from darts_train.features.names import ALL_OF_PRODUCTION, OTHER_BANDS, is_only_of_kelp
 from darts_train.features.spectral import BRIGHTEST, INDICES, Index, looks, needs_reflectance
 from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.band import Band
@@ -104,7 +104,7 @@ def closest(name: str, available: Collection[str]) -> str:
     if kelp.is_prefixed(name):
         return nearest(bare, [kelp.PREFIX + other.lower() for other in kelp.FORMULAS])
     theirs = nearest(bare, [other for other in spectral_catalogue.names() if other not in COMPUTED], 1)
-    own = nearest(bare, available) or nearest(bare, (*COMPUTED, *map(str.lower, kelp.FORMULAS)))
+    own = nearest(bare, available) or nearest(bare, (*COMPUTED, *map(str.lower, kelp.FORMULAS), ALL_OF_PRODUCTION))
     return own + theirs.replace("nearest:", "nearest of spyndex:")
 
 

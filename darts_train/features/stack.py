@@ -90,6 +90,14 @@ class FeatureStack:
         if "relative_elevation" in computed:
             check_ring(pixel_radii(self.outer_radius, steps), pixel_radii(self.inner_radius, steps))
 
+    def check_rules(self, scene: Scene) -> None:
+        """Raise UserError where the rules speak of bands that are not stored, or mask where there is no index."""
+        unknown = [name for name in self.rules.optional if name not in self.names]
+        if unknown:
+            raise UserError(f"--optional-bands: {unknown[0]} is none of the bands to store, {listing(self.names, 12)}.")
+        if self.rules.needs and not self._masked(scene):
+            raise UserError("--mask-indices-by-…: there is no index among --bands that could be masked.")
+
     def warn_of_sun(self, scenes: Sequence[Scene]) -> None:
         """Say in one line in which scenes hillshade is computed with the usual place of the sun."""
         dark = [scene.scene_id for scene in scenes if scene.sun is None and "hillshade" in self._terrain_of(scene)]
@@ -208,4 +216,7 @@ def _check_units(name: str, bands: Sequence[Band], where: str) -> None:
     counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
     index = index_of(name)
     if counts and index is not None and needs_reflectance(index):
-        raise UserError(f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; give --scale.")
+        raise UserError(
+            f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; give --scale, or"
+            " --indices-on counts."
+        )

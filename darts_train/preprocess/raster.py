@@ -84,7 +84,9 @@ def preprocess_raster_train_data(
 def _stack(raster: Raster, masking: Masking, scenes: Sequence[Scene]) -> FeatureStack:
     names = expand(raster.bands) if raster.bands else tuple(scenes[0].bands)
     check_clear(names, tuple(scenes[0].bands))
-    return FeatureStack(names, rules=rules_of(vars(masking)))
+    stack = FeatureStack(names, rules=rules_of(vars(masking)))
+    stack.check_rules(scenes[0])
+    return stack
 
 
 def _sample(pair: Pair, raster: Raster, marks: Sequence[str]) -> Sample:

@@ -108,7 +108,7 @@ def test_counts_are_used_as_the_file_has_them():
     counts = np.array([[3000.0, 5000.0]], np.float32)
 
     class Scaled(KelpScene):
-        lines = {"nir": (1e-4, -0.1), "red": (1e-4, -0.1)}
+        lines = property(lambda self: {"nir": (1e-4, -0.1), "red": (1e-4, -0.1)})
 
     scene = Scaled(nir=lambda x, y: 1e-4 * 5000 - 0.1 + 0 * x, red=lambda x, y: 1e-4 * 3000 - 0.1 + 0 * x)
     stack = FeatureStack(["kelp:AVI", "ndvi"], rules=IndexRules(counts=True))
