@@ -18,6 +18,14 @@ CLASHES = ("ATSAVI", "AVI", "IPVI", "MVI", "AFRI1600", "ARVI", "GDVI", "EVI2", "
 KEPT = ("NDWI", "TVI")  # mean what they mean everywhere, but beside names that only the kelp catalogue has
 OTHER_BANDS = ("GVMI", "MCARI")  # of spyndex take swir22 and rededge071
 ALL_OF_PRODUCTION = "kelp-17"
+SAME_IN_SPYNDEX = {  # name of the same formula there, with the constants that make it so
+    "NDVI": "NDVI", "ATSAVI": "ATSAVI, sla = 1.22, slb = 0.03", "AVI": "AshburnVI, N as N2", "ClGreen": "CIG",
+    "GBNDVI": "GBNDVI", "GVMI": "GVMI, SWIR1 as S2", "MCARI": "MCARI, N as RE1", "MVI": "DSWI1", "NormNIR": "NormNIR",
+    "WDRVI": "WDRVI, alpha = 0.1", "BWDRVI": "BWDRVI, alpha = 0.1", "CVI": "CVI", "EVI": "EVI, not clipped",
+    "EVI22": "EVI2", "GNDVI": "GNDVI", "GRNDVI": "GRNDVI", "MSRNirRed": "MSR", "MSAVI": "MSAVI", "NLI": "NLI",
+    "NDWI": "GNDVI", "NormG": "NormG", "NormR": "NormR", "SRGR": "DSWI4", "SRNIRG": "GRVI", "SRNIRR": "SR",
+    "SRNIRSWIR": "DSWI1", "SRSWIRNIR": "MSI", "TNDVI": "TVI", "VARIGreen": "VARI", "NDAVI": "BNDVI",
+}  # fmt: skip
 
 
 def expand(names: Sequence[str]) -> tuple[str, ...]:
@@ -45,9 +53,16 @@ def check_clear(names: Sequence[str], available: Sequence[str]) -> None:
             beside = f" beside {of_kelp[0]}" if spelling in KEPT else ""
             raise UserError(
                 f"--bands: {name} means two things{beside}; say kelp:{spelling} ({kelp.FORMULAS[spelling]})"
-                f" or {_other(spelling)}."
+                f" or spyndex:{spelling}."
             )
 
 
-def _other(spelling: str) -> str:
-    return f"spyndex:{spelling}"
+def without_prefix(spelling: str) -> str:
+    """What a name of the kelp catalogue means without its prefix, in words."""
+    if spelling in CLASHES:
+        return "refused"
+    if spelling in KEPT:
+        return "another"
+    if spelling in OTHER_BANDS:
+        return "of other bands"
+    return "this" if is_only_of_kelp(spelling) else "the same"
