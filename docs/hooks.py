@@ -15,10 +15,13 @@ from darts_train.cli.registry import COMMANDS
 STRATEGIES = Path(__file__).parent / "images" / "strategies.svg"
 RUNS = ((0.7, 0.8), (0.3, 0.95), (0.9, 0.1))  # IoU and recall: even, lopsided, and lopsided the other way
 PAGE, MARK = "reference/commands.md", "<!-- commands -->"
+KELP_PAGE, KELP_MARK = "guides/indices.md", "<!-- kelp indices -->"
 
 
 def on_page_markdown(markdown, page, **_):
-    """Put the reference in place of the mark on its page."""
+    """Put the reference, and the table of indices, in place of the mark on its page."""
+    if page.file.src_uri == KELP_PAGE:
+        return markdown.replace(KELP_MARK, kelp_indices())
     return markdown.replace(MARK, reference()) if page.file.src_uri == PAGE else markdown
 
 
@@ -46,6 +49,18 @@ def _command(name: str, text: str) -> str:
         default = "required" if option.required else default_text(option)
         lines.append(f"| {flags} | {value} | {default} | {option.help} |")
     return "\n".join([*lines, ""])
+
+
+def kelp_indices() -> str:
+    """Markdown of the kelp catalogue: a row for each index."""
+    from darts_train.features.kelp import FORMULAS, PRODUCTION
+    from darts_train.features.names import SAME_IN_SPYNDEX, without_prefix
+
+    lines = ["| `kelp:` | 17 | formula | the name without `kelp:` | in spyndex |", "|---|---|---|---|---|"]
+    for name, formula in FORMULAS.items():
+        mark, theirs = "•" if name in PRODUCTION else "", SAME_IN_SPYNDEX.get(name, "")
+        lines.append(f"| `{name}` | {mark} | `{formula}` | {without_prefix(name)} | {theirs} |")
+    return "\n".join(lines)
 
 
 def _first_line(text: str | None) -> str:

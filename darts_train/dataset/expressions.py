@@ -280,6 +280,8 @@ def column_values(metadata: pd.DataFrame, name: str, option: str) -> Values:
         return column.to_numpy(np.float64, na_value=np.nan)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = column.map(lambda time: time.isoformat(), na_action="ignore")
+    if pd.api.types.infer_dtype(column, skipna=True) == "boolean":  # yes and no, of which some are missing
+        return column.astype(object).map(float, na_action="ignore").to_numpy(np.float64, na_value=np.nan)
     values = np.empty(len(column), object)
     for place, item in enumerate(column.astype(object)):
         if isinstance(item, bytes | list | tuple | np.ndarray | dict):

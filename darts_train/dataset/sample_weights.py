@@ -1,29 +1,39 @@
 """How often each training patch is drawn: by an expression over its metadata, and evenly from positive and empty.
 
 The preset `kelp` is the importance of patches in a satellite kelp challenge (2nd place), as an expression that can be
-written out and changed: 3 for kelp in the patch, and smaller terms for clouds, water and elevation, moved to 0 … 1. Its
-smallest weight is 0, so the least important patch is never drawn; `max(minmax(…), 0.05)` gives every patch a chance.
+written out and changed: 3 for kelp in the patch, and smaller terms for clouds, water and elevation, moved to 0 … 1 over
+the training patches. `kelp(has_kelp=2, qa_ok=0.5, floor=0.05)` has other factors. Without a floor the smallest weight
+is 0, so the least important patch is never drawn.
 """
 
+import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from darts_train.base.errors import UserError
+from darts_train.base.errors import UserError, listing, nearest
 from darts_train.dataset.expressions import row_numbers
 
 OPTION = "--sample-weights"
-# per term: factor, and what can stand for it, the first whose column the set has
-_KELP: tuple[tuple[float, tuple[tuple[str, str], ...]], ...] = (
-    (3.0, (("has_kelp", "has_kelp"), ("empty", "(not empty)"))),
-    (0.2, (("kelp_pixels_pct", "(1 - kelp_pixels_pct)"), ("positive_fraction", "(1 - positive_fraction)"))),
-    (-1.0, (("qa_corrupted_pixels_pct", "(1 - qa_corrupted_pixels_pct)"), ("valid_fraction", "valid_fraction"))),
-    (0.5, (("water_pixels_pct", "(1 - water_pixels_pct)"),)),
-    (0.25, (("dem_nan_pixels_pct", "(1 - dem_nan_pixels_pct)"),)),
-    (-1.0, (("dem_zero_pixels_pct", "(1 - dem_zero_pixels_pct)"),)),
-)
-PRESETS = ("kelp",)
+# name of the factor: its usual value, and what can stand for the term, the first whose column the set has
+_KELP: Mapping[str, tuple[float, tuple[tuple[str, str], ...]]] = {
+    "has_kelp": (3.0, (("has_kelp", "has_kelp"), ("empty", "(not empty)"))),
+    "kelp_pixels_pct": (
+        0.2,
+        (("kelp_pixels_pct", "(1 - kelp_pixels_pct)"), ("positive_fraction", "(1 - positive_fraction)")),
+    ),
+    "qa_ok": (0.0, (("qa_ok", "qa_ok"),)),
+    "qa_corrupted_pixels_pct": (
+        -1.0,
+        (("qa_corrupted_pixels_pct", "(1 - qa_corrupted_pixels_pct)"), ("valid_fraction", "valid_fraction")),
+    ),
+    "almost_all_water": (0.5, (("water_pixels_pct", "(1 - water_pixels_pct)"),)),  # the share, in spite of its name
+    "dem_nan_pixels_pct": (0.25, (("dem_nan_pixels_pct", "(1 - dem_nan_pixels_pct)"),)),
+    "dem_zero_pixels_pct": (-1.0, (("dem_zero_pixels_pct", "(1 - dem_zero_pixels_pct)"),)),
+}
+PRESET, FLOOR = "kelp", "floor"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +72,48 @@ def sample_weights(
 
 
 def _written_out(expression: str, rows: pd.DataFrame) -> str:
-    """The expression of a preset, with the terms whose columns the set has; any other text as it is."""
-    if expression not in PRESETS:
+    """The expression of the preset, with the terms whose columns the set has; any other text as it is."""
+    factors = _factors(expression)
+    if factors is None:
         return expression
+    floor = factors.pop(FLOOR, 0.0)
     found = []
-    for factor, forms in _KELP:
+    for name, (usual, forms) in _KELP.items():
+        factor = factors.get(name, usual)
         term = next((form for column, form in forms if column in rows), None)
-        found += [f"{factor:+g} * {term}"] if term else []
-    return f"minmax({' '.join(found).removeprefix('+')})"
+        if term is None and factors.get(name):
+            raise UserError(f"{OPTION}: {PRESET}({name}=…) needs the column {forms[0][0]}, which the set has not.")
+        found += [f"{factor:+.10g} * {term}"] if term and factor else []
+    text = f"minmax({' '.join(found).removeprefix('+') or 0})"
+    return f"max({text}, {floor:.10g})" if floor else text
+
+
+def _factors(expression: str) -> dict[str, float] | None:
+    """Factors that are said of the preset; None where the expression is another. UserError for unknown ones."""
+    try:
+        tree = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    if isinstance(tree, ast.Name) and tree.id == PRESET:
+        return {}
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.func.id != PRESET or tree.args:
+        return None
+    factors = {}
+    for keyword in tree.keywords:
+        if keyword.arg not in (*_KELP, FLOOR):
+            known = listing((*_KELP, FLOOR), 8)
+            raise UserError(
+                f"{OPTION}: {PRESET} has no factor {keyword.arg}{nearest(str(keyword.arg), _KELP)}; {known}."
+            )
+        factors[keyword.arg] = _number(keyword.arg, keyword.value)
+    return factors
+
+
+def _number(name: str, value: ast.expr) -> float:
+    try:
+        return float(ast.literal_eval(value))
+    except (ValueError, TypeError):
+        raise UserError(f"{OPTION}: {PRESET}({name}={ast.unparse(value)[:40]}) is not a number.") from None
 
 
 def _check(values: np.ndarray, rows: pd.DataFrame, text: str) -> None:

@@ -4,14 +4,14 @@ Its letters stand for bands, its constants have its defaults, and its kernels k(
 Source: Montero et al. 2023, doi 10.1038/s41597-023-02096-0.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from darts_train.features.spectral import Index, looks
+from darts_train.features.encodings import spread_band
+from darts_train.features.spectral import BRIGHTEST, Index, looks
 from darts_train.raster.band import Band
 
 PREFIX = "spyndex:"  # asks for the catalogue's formula where a name means something else here
@@ -42,10 +42,6 @@ LETTERS = {
 }
 _NAMES = {letter: name for name, letter in reversed(LETTERS.items())}  # the first name of a letter
 _DIFFERENCES = (1e-4, -1.0, -1.0, 1.0)
-_STEPS = tuple(digit * 10.0**power for power in range(-6, 7) for digit in (1, 2, 5))
-_LIMIT = 32767  # steps to each side of 0
-_USUAL = (1, 99)  # percentiles
-_ROOM = 2.0
 
 
 def find(name: str) -> Index | None:
@@ -78,34 +74,25 @@ def source_of(need: str, available: Iterable[str]) -> str:
 
 
 @cache
-def encoding(name: str) -> Band:
+def encoding(name: str, brightest: float = BRIGHTEST) -> Band:
     """How an index of the catalogue is stored, under the name given.
 
-    Normalised differences: steps of 1e-4 from −1. Others: the range for the network is the first to the last
-    percentile of the formula over reflectances between 0 and 0.6, to two digits, and steps are the finest of 1, 2 and
-    5 · 10ⁿ of which 32767, to both sides of 0, hold twice that. Raises KeyError for an unknown name.
+    Normalised differences: steps of 1e-4 from −1. Others: by the formula (`encodings.spread_band`) over reflectances
+    between 0 and 0.6, or counts between 0 and `brightest`. Raises KeyError for an unknown name.
     """
     spelling = spelled(name)
     index = _index(spelling)
     if index is None:
         raise KeyError(name)
-    values = index.plain(*looks(index.bands))
     if _is_difference(str(_spyndex().indices[spelling].formula)):
         return Band(name, *_DIFFERENCES)
-    low, high = (_rounded(float(value)) for value in np.nanpercentile(values, _USUAL))
-    high = high if low < high else low + 1.0
-    step = next((step for step in _STEPS if step * _LIMIT >= _ROOM * max(-low, high)), _STEPS[-1])
-    return Band(name, step, -step * _LIMIT, low, high)
+    return spread_band(name, index.plain(*looks(index.bands, brightest)))
 
 
 def _is_difference(formula: str) -> bool:
     import re
 
     return re.fullmatch(r"\((\w+)-(\w+)\)/\(\1\+\2\)", formula) is not None
-
-
-def _rounded(value: float) -> float:
-    return value if value == 0 else round(value, 1 - math.floor(math.log10(abs(value))))
 
 
 def _spyndex() -> Any:

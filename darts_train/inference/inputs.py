@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darts_train.base.errors import UserError
+from darts_train.features.masking import rules_of
 from darts_train.features.stack import DEM, FeatureStack
 from darts_train.inference.models import MapModel
 from darts_train.options.deploying import Predict
@@ -19,7 +20,8 @@ OUTER_RADIUS = 100.0  # m, of models that do not say
 def feature_stack(model: MapModel) -> FeatureStack:
     """The bands of a model, computed as its train data were."""
     outer = float(model.source.get("tpi_outer_radius", OUTER_RADIUS))
-    return FeatureStack(model.spec.names, outer, float(model.source.get("tpi_inner_radius", 0.0)))
+    inner = float(model.source.get("tpi_inner_radius", 0.0))
+    return FeatureStack(model.spec.names, outer, inner, rules_of(model.source))
 
 
 def open_scenes(options: Predict, model: MapModel, stack: FeatureStack) -> list[Scene]:
@@ -59,6 +61,7 @@ def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[A
     offset = _first(options.offset, model.source.get("offset"))
     nodata = _first(options.nodata, model.source.get("nodata"))
     scene = RasterScene.open(path, _names(path, options, model), scale, offset, nodata).with_steps(scale, offset)
+    scene = scene.as_stored(rules_of(model.source).marks)
     if model.source.get("zero_is_nodata"):
         scene = scene.without_zeros(model.spec.names)
     if DEM in model.spec.names and DEM not in scene.bands:

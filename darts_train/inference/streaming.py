@@ -123,7 +123,11 @@ class Mapper:
 
 
 def read_area(scene: Scene, stack: FeatureStack, area: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Bands float32 [c, h, w] of an area as training saw them (NaN where the quality is 0), and where all have data."""
+    """Bands float32 [c, h, w] of an area as training saw them, and where all that matter have data.
+
+    NaN where the quality is 0, and in indices where they are masked; the latter are no gap in a map.
+    """
     values = stack.compute(scene, area)
     values[:, scene.quality(area) == INVALID] = np.nan
-    return values, ~np.isnan(values).any(axis=0)
+    known, hidden = stack.known(values), stack.hidden(scene, area, values)
+    return values if hidden is None else stack.masked(scene, values, hidden), known

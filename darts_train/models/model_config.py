@@ -20,7 +20,10 @@ from darts_train.models.normalisation import Kind
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
 LARGEST_IMAGE = 16384  # side of what a file may have a patch resized or padded to
-SOURCE_SETTINGS = ("scale", "offset", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius")
+SOURCE_SETTINGS = (
+    "scale", "offset", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius", "qa_band",
+    "dem_band", "mask_indices_by_qa", "mask_indices_by_water", "unknown_elevation", "optional_bands", "indices_on",
+)  # fmt: skip
 
 
 def make_model_config(
@@ -133,7 +136,7 @@ class ModelConfig(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     ignore_index: int = Field(ge=0, le=255)
     threshold: float = Field(gt=0, le=1)
-    source: dict[str, float | list[str]] = {}
+    source: dict[str, float | str | list[str]] = {}
 
     @property
     def fitting(self) -> Fit:

@@ -27,7 +27,8 @@ class Measure(Protocol):
         Args:
             x: stored bands float32 [c, P, P] in physical units, NaN where there is no data.
             y: classes uint8 [P, P], IGNORE_INDEX where unlabelled.
-            sources: the bands of `needs`, float32 [P, P] each, NaN where there is no data.
+            sources: those of the bands of `needs` that the scene has, float32 [h, w] each, NaN where there is no data:
+                the pixels of the patch that are not beyond the scene.
         """
         ...
 

@@ -77,7 +77,8 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     area = area_of(windows)
     sample = _read_once(sample, area.grown(recipe.erosion))
     values, classes = _area(sample, area, recipe)
-    sources = _sources(sample.scene, area, recipe)
+    sources = _sources(sample.scene, area, recipe, values)
+    hidden = recipe.stack.hidden(sample.scene, area, values)
     inside = _inside(sample.scene, area)
     size = recipe.patches.patch_size
     xs, ys, kept, columns = [], [], [], []
@@ -85,15 +86,17 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     for i, window in enumerate(windows):
         place = window.slices(area)
         x, y = values[:, *place], classes[place]
-        reason = reason_to_drop(x, y, inside[place], recipe.patches)
+        reason = reason_to_drop(x[recipe.stack.required], y, inside[place], recipe.patches)
         if reason is not None:
             dropped[reason] += 1
             continue
-        codes, beyond = encode(x, recipe.bands)
+        shown = x if hidden is None else recipe.stack.masked(sample.scene, x, hidden[place])
+        codes, beyond = encode(shown, recipe.bands)
         xs.append(codes)
         ys.append(y.copy())
         kept.append(i)
-        columns.append(_measured(x, y, {name: band[place] for name, band in sources.items()}, recipe))
+        within = window.intersection(sample.scene.grid.extent).slices(area)
+        columns.append(_measured(x, y, {name: band[within] for name, band in sources.items()}, recipe))
         clipped += beyond
     x_all = np.stack(xs) if xs else np.empty((0, len(recipe.bands), size, size), np.uint16)
     y_all = np.stack(ys) if ys else np.empty((0, size, size), np.uint8)
@@ -110,7 +113,8 @@ def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.
     """Values float32 [c, h, w] and classes uint8 [h, w] of an area, masked.
 
     Values are NaN where the quality is 0. Classes are IGNORE_INDEX where the quality is not 2 or the eroded mask
-    says so, and where any band has no data.
+    says so, and where any band that is not optional has no data. Indices are not masked yet: where they mean
+    nothing, labels count.
     """
     halo = recipe.erosion
     quality = sample.scene.quality(area.grown(halo))
@@ -119,13 +123,13 @@ def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.
     values = recipe.stack.compute(sample.scene, area)
     values[:, quality[here] == INVALID] = np.nan
     classes = sample.labels.read(area)
-    classes[~trusted | np.isnan(values).any(axis=0)] = IGNORE_INDEX
+    classes[~(trusted & recipe.stack.known(values))] = IGNORE_INDEX
     return values, classes
 
 
-def _sources(scene: Scene, area: Window, recipe: Recipe) -> dict[str, np.ndarray]:
-    needs = list(dict.fromkeys(name for measure in recipe.measures for name in measure.needs))
-    return dict(zip(needs, scene.read(needs, area), strict=True)) if needs else {}
+def _sources(scene: Scene, area: Window, recipe: Recipe, values: np.ndarray) -> dict[str, np.ndarray]:
+    needs = [name for measure in recipe.measures for name in measure.needs if name in scene.bands]
+    return recipe.stack.sources(scene, area, needs, values)
 
 
 def _measured(x: np.ndarray, y: np.ndarray, sources: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, Cell]:

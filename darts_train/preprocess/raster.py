@@ -8,6 +8,8 @@ from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
+from darts_train.features.masking import rules_of
+from darts_train.features.names import check_clear, expand
 from darts_train.features.stack import FeatureStack
 from darts_train.options.masking import Masking
 from darts_train.options.pairing import PART, Pairing
@@ -21,12 +23,14 @@ from darts_train.preprocess.pairs import find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.photos import check_masks, check_photos, fit_samples, photo_columns, say_pictures
 from darts_train.preprocess.pipeline import run
+from darts_train.preprocess.quality_measures import quality_measures
 from darts_train.preprocess.raster_samples import Opening, open_samples
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.stored_as import stored_as
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
 from darts_train.scenes.class_values import mapping_text
+from darts_train.scenes.scene import Scene
 
 COMMAND = "preprocess-raster-train-data"
 _log = logger("preprocess")
@@ -57,7 +61,7 @@ def preprocess_raster_train_data(
     mapping = label_mapping(raster, pairing, photos)
     check_photos(photos, raster, patches)
     found = find_pairs(raster, pairing)
-    opened = open_samples(found.pairs, Opening(raster, pairing, photos, mapping))
+    opened = open_samples(found.pairs, Opening(raster, pairing, photos, mapping, rules_of(vars(masking)).marks))
     say_pictures(opened)
     check_masks(opened, photos)
     check_values(opened, raster, pairing)
@@ -67,21 +71,21 @@ def preprocess_raster_train_data(
     records = unlabelled + small
     check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
-    stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
+    stack = _stack(raster, masking, scenes)
     earlier = earlier_config(output.train_data_dir, output.overwrite)
     bands = set_bands(stack, scenes, earlier, raster.optical_range)
+    measures = (*MEASURES, *quality_measures(scenes, stack.rules))
     config = SetConfig(
         bands=bands,
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
-        columns=(*found.columns, *columns_of(MEASURES), *photo_columns(photos)),
+        columns=(*found.columns, *columns_of(measures), *photo_columns(photos)),
         settings=_settings(raster, pairing, photos, masking, patches, mapping),
         stored_as=stored_as(bands, scenes, earlier),
     )
-    return run(
-        Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
-    )
+    recipe = Recipe(stack, bands, patches, raster.mask_erosion_size, measures)
+    return run(Job(samples, unlabelled, recipe, config, output, parallel))
 
 
 def _settings(
@@ -90,6 +94,14 @@ def _settings(
     """What config.toml keeps: all that decides the set, and the label values as they were understood."""
     resolved = {} if raster.remap is None else {"label_mapping": mapping_text(mapping)}
     return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART) | resolved
+
+
+def _stack(raster: Raster, masking: Masking, scenes: Sequence[Scene]) -> FeatureStack:
+    names = expand(raster.bands) if raster.bands else tuple(scenes[0].bands)
+    check_clear(names, tuple(scenes[0].bands))
+    stack = FeatureStack(names, rules=rules_of(vars(masking)))
+    stack.check_rules(scenes[0])
+    return stack
 
 
 def _large_enough(samples: Sequence[Sample], patches: Patches) -> tuple[list[Sample], list[SceneRecord]]:

@@ -23,12 +23,13 @@ _log = logger("preprocess")
 
 @dataclass(frozen=True)
 class Opening:
-    """How files are read, and what their label values mean."""
+    """How files are read, what their label values mean, and which bands are marks rather than light."""
 
     raster: Raster
     pairing: Pairing
     photos: Photos
     mapping: Mapping[int, int]
+    marks: Sequence[str] = ()
 
 
 def open_samples(pairs: Sequence[Pair], opening: Opening) -> list[Sample]:
@@ -64,6 +65,7 @@ def _scene(pair: Pair, opening: Opening) -> RasterScene:
         pair.date,
         opener=open_picture,
     ).with_steps(raster.scale, raster.offset)
+    scene = scene.as_stored(opening.marks)
     return scene.without_zeros(raster.bands) if opening.pairing.zero_is_nodata else scene
 
 

@@ -11,7 +11,8 @@ from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
 from darts_train.dataset.set_config import SetConfig
-from darts_train.features.known import COMPUTED, closest, index_of, needs_elevation, require_sources
+from darts_train.features.known import COMPUTED, closest, index_of, require_sources, sources_of
+from darts_train.features.names import check_clear, expand
 from darts_train.features.stack import FeatureStack
 from darts_train.options.fields import OptionGroup
 from darts_train.options.preprocessing import Labelling, Output, Parallel, Patches, Terrain
@@ -85,13 +86,14 @@ def check_choices(choices: Choices) -> FeatureStack:
     require_writable(choices.output.train_data_dir, "--train-data-dir")
     check_classes(choices.labelling.classes)
     LabelFilter.parse(choices.labelling.label_filter)
-    stack = FeatureStack(choices.bands, choices.terrain.tpi_outer_radius, choices.terrain.tpi_inner_radius)
+    check_clear(expand(choices.bands), ())
+    stack = FeatureStack(expand(choices.bands), choices.terrain.tpi_outer_radius, choices.terrain.tpi_inner_radius)
     known = (*choices.sensor_bands, *DEM, *TRENDS, *COMPUTED)
     for name in stack.names:
         if name not in known and index_of(name) is None:
             raise UserError(
                 f"--bands: {name} is no band of {choices.sensor} scenes; known are"
-                f" {', '.join(known)} and the indices of spyndex{closest(name, known)}."
+                f" {', '.join(known)} and the indices of spyndex and of the kelp catalogue{closest(name, known)}."
             )
     require_sources(stack.names, (*choices.sensor_bands, *DEM, *TRENDS), f"--bands, of {choices.sensor} scenes")
     return stack
@@ -134,8 +136,9 @@ def open_repository(choices: Choices) -> LabelRepository:
 def _open_sources(choices: Choices, stack: FeatureStack, image_ids: Sequence[str]) -> _Sources:
     """Open everything that all scenes share. UserError where a band needs what was not given."""
     terrain, labelling = choices.terrain, choices.labelling
+    made_of = sources_of(stack.names, (*choices.sensor_bands, *DEM, *TRENDS))
     wanted = (
-        (terrain.arcticdem_dir, DEM, "--arcticdem-dir", [name for name in stack.names if needs_elevation(name)]),
+        (terrain.arcticdem_dir, DEM, "--arcticdem-dir", [name for name in stack.names if DEM[0] in made_of[name]]),
         (terrain.tcvis_dir, TRENDS, "--tcvis-dir", [name for name in stack.names if name in TRENDS]),
     )
     auxiliaries = tuple(raster for raster in (_auxiliary(*one) for one in wanted) if raster is not None)

@@ -23,6 +23,7 @@ def set_bands(
     """
     found = [stack.bands_for(scene) for scene in scenes]
     stack.warn_of_sun(scenes)
+    stack.warn_of_duplicates(scenes[0])
     if earlier is not None and earlier.band_names == tuple(stack.names):
         return earlier.bands
     bands = tuple(_merged(column, scenes) for column in zip(*found, strict=True))

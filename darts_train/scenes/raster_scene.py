@@ -1,6 +1,6 @@
 """Any raster as a scene: a GeoTIFF, a mosaic, a photograph. Georeference is welcome but not needed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -124,6 +124,22 @@ class RasterScene:
         """The scene with the pixels of a window in memory: whatever is asked within it is read once."""
         counts, valid = self._counts(range(len(self.names)), window)
         return replace(self, held=HeldPixels(window, counts, valid))
+
+    @property
+    def lines(self) -> Mapping[str, tuple[float, float]]:
+        """Value of one count and of count 0, by band."""
+        return dict(zip(self.names, zip(self.scales, self.offsets, strict=True), strict=True))
+
+    def as_stored(self, names: Collection[str]) -> "RasterScene":
+        """The scene with some bands (quality, elevation) scaled as its file says, not as `open` was told."""
+        own = [name in names for name in self.names]
+        scales = (
+            of_file if kept else told for kept, of_file, told in zip(own, self.file.scales, self.scales, strict=True)
+        )
+        offsets = (
+            of_file if kept else told for kept, of_file, told in zip(own, self.file.offsets, self.offsets, strict=True)
+        )
+        return replace(self, scales=tuple(scales), offsets=tuple(offsets))
 
     @property
     def grid(self) -> Grid:

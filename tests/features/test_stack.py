@@ -137,7 +137,7 @@ def test_any_index_of_the_catalogue_of_spyndex():
         FeatureStack(["bai"]).bands_for(made)
     with pytest.raises(UserError, match="band spyndex:RVI needs rededge075 and red"):
         FeatureStack(["spyndex:RVI"]).bands_for(made)
-    with pytest.raises(UserError, match=r"no band ndwii.*nearest: ndvi, gndvi; nearest of spyndex: ndwi"):
+    with pytest.raises(UserError, match=r"no band ndwii.*nearest: ndwi, ndwiwm, ndvi; nearest of spyndex: ndwi"):
         FeatureStack(["ndwii"]).bands_for(made)
 
 
