@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 
 from darts_train.base.errors import UserError, listing, nearest
 from darts_train.features import spectral_catalogue
-from darts_train.features.spectral import INDICES, Index
-from darts_train.features.terrain_bands import TERRAIN
+from darts_train.features.spectral import INDICES, Index, needs_reflectance
 from darts_train.raster.band import Band
-from darts_train.raster.catalogue import CATALOGUE
+from darts_train.raster.catalogue import CATALOGUE, is_reflectance
 
 DEM = "dem"
+TERRAIN = ("slope", "aspect", "curvature", "tri", "vrm", "dissection")  # names alone: `terrain_bands.py` needs rasterio
 COMPUTED = (*INDICES, "relative_elevation", "hillshade", *TERRAIN)  # and all indices of spyndex
 _ELEVATION = (DEM, *(name for name in COMPUTED if name not in INDICES))
 
@@ -67,6 +67,14 @@ def require_sources(names: Sequence[str], available: Collection[str], where: str
         total = f" In total {', '.join(missing)} are missing." if len(wants) > 1 and len(missing) > 1 else ""
         raise UserError(f"{where}: {listing(wants)}, which it has not.{total}")
     return sources
+
+
+def check_units(name: str, bands: Sequence[Band], where: str, remedy: str = "give --scale") -> None:
+    """Raise UserError, beginning with `where`, where an index needs reflectances and its source bands hold counts."""
+    counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
+    index = index_of(name)
+    if counts and index is not None and needs_reflectance(index):
+        raise UserError(f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; {remedy}.")
 
 
 def closest(name: str, available: Collection[str]) -> str:

@@ -13,13 +13,20 @@ from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.features.blocks import by_rows
 from darts_train.features.ground import Ground, ground
-from darts_train.features.known import COMPUTED, DEM, encoding_of, index_of, needs_elevation, require_sources
+from darts_train.features.known import (
+    COMPUTED,
+    DEM,
+    check_units,
+    encoding_of,
+    index_of,
+    needs_elevation,
+    require_sources,
+)
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
-from darts_train.features.spectral import INDICES, needs_reflectance
+from darts_train.features.spectral import INDICES
 from darts_train.features.terrain import hillshade
 from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.band import Band
-from darts_train.raster.catalogue import is_reflectance
 from darts_train.raster.patches import Window
 from darts_train.scenes.scene import Scene
 
@@ -57,7 +64,7 @@ class FeatureStack:
         """
         sources = require_sources(self.names, tuple(scene.bands), scene.source)
         for name in self._indices_of(scene):
-            _check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
+            check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
         if self._terrain_of(scene):
             self._check_terrain(scene)
         return tuple(scene.bands[name] if name in scene.bands else encoding_of(name) for name in self.names)
@@ -137,10 +144,3 @@ class FeatureStack:
 
 def _trimmed(dem: np.ndarray, margin: int) -> np.ndarray:
     return dem[margin : dem.shape[0] - margin, margin : dem.shape[1] - margin]
-
-
-def _check_units(name: str, bands: Sequence[Band], where: str) -> None:
-    counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
-    index = index_of(name)
-    if counts and index is not None and needs_reflectance(index):
-        raise UserError(f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; give --scale.")
