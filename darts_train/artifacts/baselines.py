@@ -129,10 +129,11 @@ def beside_baselines(baselines: Sequence[BaselineRecord], runs: Sequence[RunReco
     return Beside(network, baseline_iou, len(pairs), len(runs))
 
 
-def _asked_bands(settings: dict[str, Any]) -> frozenset[str] | None:
-    """The bands that were asked for, whatever their order; None: all of the set."""
-    bands = settings.get("data", {}).get("bands")
-    return None if bands is None else frozenset(bands)
+def _asked_bands(settings: dict[str, Any]) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The bands that were asked for, whatever their order (None: all of the set), and those derived from them."""
+    data = settings.get("data", {})
+    bands = data.get("bands")
+    return None if bands is None else frozenset(bands), frozenset(data.get("derive_bands") or ())
 
 
 def _apart(iou: float, baseline: float) -> str:

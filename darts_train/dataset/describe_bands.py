@@ -7,6 +7,7 @@ taken from the numbers themselves.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +48,11 @@ class BandProfile:
 class BandCounts:
     """Counts of the codes of every band: int64 [c, 65536]."""
 
-    def __init__(self, data: TrainData) -> None:
+    def __init__(self, data: TrainData, bands: Sequence[Band] | None = None) -> None:
+        """`bands` are those of the patches to be added, where these are not the set's own."""
         self._data = data
-        self._counts = np.zeros((len(data.bands), CODES), np.int64)
+        self._bands = tuple(data.bands if bands is None else bands)
+        self._counts = np.zeros((len(self._bands), CODES), np.int64)
         self._moments = None if data.encoded else RunningMoments(len(data.bands))
 
     def add(self, x: np.ndarray) -> None:
@@ -63,7 +66,7 @@ class BandCounts:
 
     def profiles(self) -> tuple[BandProfile, ...]:
         """One for each band of the set, in its order and in its units."""
-        bands = self._data.bands if self._moments is None else tuple(_grid_band(band) for band in self._data.bands)
+        bands = self._bands if self._moments is None else tuple(_grid_band(band) for band in self._bands)
         exact = (
             tuple(_statistics(band, counts) for band, counts in zip(bands, self._counts, strict=True))
             if self._moments is None

@@ -6,6 +6,7 @@ in float64, whatever the order of patches. No data is left out. Validation and t
 
 import hashlib
 from collections import OrderedDict
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,30 +15,47 @@ from darts_train.base.progress import track
 from darts_train.dataset.band_numbers import BandNumbers
 from darts_train.dataset.describe_bands import BandCounts
 from darts_train.dataset.reader import TrainData
+from darts_train.raster.band import Band
 
 _KEPT = 16
 _found: "OrderedDict[tuple[str, tuple[str, ...], str], tuple[BandNumbers, ...]]" = OrderedDict()
 
 
-def training_numbers(data: TrainData, rows: npt.NDArray[np.int64]) -> tuple[BandNumbers, ...]:
-    """Numbers of the bands of a set over the given patches.
+class Deriving(Protocol):
+    """What makes a network's bands of those that are read (`features.derived.Derivation`)."""
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The network's."""
+        ...
+
+    def __call__(self, codes: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+        """Codes of the bands that are read [c, h, w] to those of the network's [k, h, w]."""
+        ...
+
+
+def training_numbers(
+    data: TrainData, rows: npt.NDArray[np.int64], derive: Deriving | None = None
+) -> tuple[BandNumbers, ...]:
+    """Numbers of the bands of a set over the given patches, or of what is made of them.
 
     Reads each of these patches once, and never again in this process for the same data, bands and rows: a search asks
     for every run. Raises UserError where a patch is damaged.
     """
-    names = tuple(band.name for band in data.bands)
+    names = tuple(band.name for band in (data.bands if derive is None else derive.bands))
     key = (data.data_hash, names, hashlib.blake2b(np.sort(rows).tobytes(), digest_size=16).hexdigest())
     if key not in _found:
-        _found[key] = _counted(data, rows)
+        _found[key] = _counted(data, rows, derive)
         while len(_found) > _KEPT:
             _found.popitem(last=False)
     return _found[key]
 
 
-def _counted(data: TrainData, rows: npt.NDArray[np.int64]) -> tuple[BandNumbers, ...]:
-    counts = BandCounts(data)
+def _counted(data: TrainData, rows: npt.NDArray[np.int64], derive: Deriving | None) -> tuple[BandNumbers, ...]:
+    counts = BandCounts(data, None if derive is None else derive.bands)
     for row in track(rows, "statistics of the training patches", len(rows)):
-        counts.add(data.read(int(row))[0])
+        x = data.read(int(row))[0]
+        counts.add(x if derive is None else derive(x))
     numbers = []
     for profile in counts.profiles():
         s, (q01, _, q99) = profile.statistics, profile.quantiles

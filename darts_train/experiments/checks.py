@@ -81,6 +81,7 @@ def _warn_of_leakage(settings: Settings) -> None:
 def _check_names(settings: Settings, space: SearchSpace) -> None:
     from darts_train.models.factory import check_names
     from darts_train.training.augmentation.text import parse_steps
+    from darts_train.training.deriving import open_sources
     from darts_train.training.losses.terms import parse_terms
 
     choices, own = space.choices(), settings.hyperparameters
@@ -89,6 +90,8 @@ def _check_names(settings: Settings, space: SearchSpace) -> None:
             check_names(arch, encoder)
     for loss in choices.get("loss", ()):
         parse_terms(loss)
+    for derived in () if "bands" in choices else choices.get("derive_bands", ()):
+        open_sources(settings.replace({"derive_bands": derived}).data)
     for steps in (*choices.get("augment", ()), *choices.get("augmentations", ())):
         if isinstance(steps, tuple):
             parse_steps(steps)

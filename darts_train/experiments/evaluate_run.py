@@ -44,11 +44,12 @@ from darts_train.metrics.curves import best_thresholds
 from darts_train.metrics.groups import Row
 from darts_train.metrics.intervals import Interval, jaccard_interval
 from darts_train.metrics.names import BOUNDARY_METRIC
-from darts_train.models.input_spec import InputLayer, InputSpecification
+from darts_train.models.input_spec import InputLayer
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.models.normalisation import OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Artifacts, Data, Device, Split, Test, Tracking
+from darts_train.training.deriving import deriving_from, input_layer
 from darts_train.training.evaluate import Evaluation, evaluate
 from darts_train.training.hardware.devices import arithmetic
 from darts_train.training.loading.data_module import TrainDataModule
@@ -153,7 +154,7 @@ def test_smp(
         require_kept(directory, "--run-name")
     checkpoint = require_file(test.model_ckp or directory / "checkpoints" / "best.ckpt", "--model-ckp")
     model = load_model_file(checkpoint)
-    opened, spec = open_for_model(data, model)
+    opened, layer = open_for_model(data, model)
     # Folds are of no concern here, and a set too small for them can be tested all the same.
     indices = make_split(opened.metadata, dataclasses.replace(split, fold_method=None, purge_overlap=False), fold=0)
     if not len(indices.test):
@@ -161,7 +162,6 @@ def test_smp(
     _warn_if_seen(directory, record, opened, indices.test)
     module = TrainDataModule(opened, indices, batch_size=test.batch_size, num_workers=test.num_workers)
     loader = module.test_dataloader()
-    layer = InputLayer(spec, model.fit.marked)
     with arithmetic(where):
         found = evaluate(
             model.whole,
@@ -202,15 +202,19 @@ def find_run_directory(artifact_dir: Path, run_name: str, run_id: str) -> Path:
     raise UserError(f"--run-name, --run-id: {artifact_dir} has no run {name}{hint}.")
 
 
-def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpecification]:
-    """Open a set with a model's bands, in its order, and describe them in the set's encoding and the model's ranges.
+def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputLayer]:
+    """Open a set with what a model's bands are made of; the layer knows the set's encoding and the model's ranges.
+
+    Bands that were derived in training are so here, unless this set holds them.
 
     Raises UserError where `bands` names others, one is not in the set, classes differ, or patches do not fit.
     """
     names = model.spec.names
-    if data.bands is not None and tuple(data.bands) != names:
-        raise UserError(f"--bands: the model was trained on {', '.join(names)}, in this order; leave the option out.")
-    opened = TrainData.open(data.train_data_dir, names)
+    _check_asked(data, model)
+    opened, made = TrainData.open(data.train_data_dir, None if model.derived else names), None
+    if model.derived:
+        stored = opened.config.band_names
+        opened, made = deriving_from(opened, names, [name for name in model.derived if name not in stored])
     if len(opened.config.classes) != len(model.classes):
         raise UserError(
             f"{data.train_data_dir} has the classes {', '.join(opened.config.classes)}, the model "
@@ -219,11 +223,21 @@ def open_for_model(data: Data, model: LoadedModel) -> tuple[TrainData, InputSpec
     check_fit(model.arch, model.encoder, model.fit.side(opened.config.patch_size), model.options)
     bands = [
         dataclasses.replace(theirs, scale=ours.scale, offset=ours.offset)
-        for theirs, ours in zip(model.spec.bands, opened.bands, strict=True)
+        for theirs, ours in zip(model.spec.bands, opened.bands if made is None else made.bands, strict=True)
     ]
     if model.spec.normalisation in OF_SET and not opened.encoded:
         raise UserError(f"{data.train_data_dir} holds values without units; the model knows its bands by their units.")
-    return opened, dataclasses.replace(model.spec, bands=tuple(bands))
+    return opened, input_layer(dataclasses.replace(model.spec, bands=tuple(bands)), model.fit.marked, made)
+
+
+def _check_asked(data: Data, model: LoadedModel) -> None:
+    """Raise UserError where the options name other bands than the model's."""
+    names, derived = model.spec.names, data.derive_bands or ()
+    if data.bands is not None and (*data.bands, *derived) != names:
+        raise UserError(f"--bands: the model was trained on {', '.join(names)}, in this order; leave the option out.")
+    if data.bands is None and derived and derived != model.derived:
+        whose = ", ".join(model.derived) or "none"
+        raise UserError(f"--derive-bands: the model was trained with {whose}; leave the option out.")
 
 
 def _loss_of(record: RunRecord | None, directory: Path, model: LoadedModel, data: TrainData) -> Loss:

@@ -27,9 +27,11 @@ from darts_train.dataset.pixel_table import PixelSampler, PixelTable
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.experiments.one_run.settings import input_specification, plain_settings
+from darts_train.features.derived import Derivation
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.options.baseline import Baseline
 from darts_train.options.learning import Artifacts, Data, Split
+from darts_train.training.deriving import input_layer, open_sources
 from darts_train.training.evaluate import evaluate
 from darts_train.training.loading.data_module import TrainDataModule
 from darts_train.training.losses.build import recorded_loss
@@ -82,17 +84,17 @@ def train_pixel_baseline(baseline: Baseline, data: Data, split: Split, artifacts
     """
     began, started = time.monotonic(), now()
     make_classifier(baseline.pixel_model, baseline.boosting_rounds, baseline.random_seed)  # is it installed?
-    opened = TrainData.open(data.train_data_dir, data.bands)
+    opened, derivation = open_sources(data)
     indices = make_split(opened.metadata, split, baseline.fold, opened.config.patch_size)
     for part in ("train", "val"):
         if not len(getattr(indices, part)):
             raise UserError(f"--fold {baseline.fold}: its {part} part has no patches; use another --fold-method.")
-    spec = input_specification(data, opened, indices)
+    spec = input_specification(data, opened, indices, derivation)
     require_writable(artifacts.artifact_dir, "--artifact-dir")
     name, run_id = _name(artifacts.artifact_dir, baseline.run_name), new_run_id()
     _log.info("pixel baseline %s-%s: %s", name, run_id, indices.summary())
     warn_split_leakage(opened.metadata, indices, split, opened.config.patch_size)
-    table = draw_pixels(opened, indices, spec, baseline)
+    table = draw_pixels(opened, indices, spec, baseline, derivation)
     _log.info("fitting %s to %d pixels", baseline.pixel_model, len(table.y))
     network = fit_pixels(
         table,
@@ -107,7 +109,7 @@ def train_pixel_baseline(baseline: Baseline, data: Data, split: Split, artifacts
         run_id=run_id,
         pixel_model=baseline.pixel_model,
         started=started,
-        metrics=_measured(network, spec, opened, indices),
+        metrics=_measured(network, input_layer(spec, made=derivation), opened, indices),
         duration=time.monotonic() - began,
         data_hash=opened.data_hash,
         split_hash=indices.hash,
@@ -122,12 +124,18 @@ def train_pixel_baseline(baseline: Baseline, data: Data, split: Split, artifacts
     return _written(record, baseline_dir(artifacts.artifact_dir, name, run_id), indices, opened)
 
 
-def draw_pixels(data: TrainData, indices: SplitIndices, spec: InputSpecification, baseline: Baseline) -> PixelTable:
+def draw_pixels(
+    data: TrainData,
+    indices: SplitIndices,
+    spec: InputSpecification,
+    baseline: Baseline,
+    derivation: Derivation | None = None,
+) -> PixelTable:
     """The table of training pixels, as the network sees them; one patch is in memory at a time."""
     config = data.config
     sampler = PixelSampler(
         config.classes,
-        len(data.bands),
+        len(spec.bands),
         config.ignore_index,
         baseline.pixels_per_class,
         baseline.ring_width,
@@ -135,7 +143,7 @@ def draw_pixels(data: TrainData, indices: SplitIndices, spec: InputSpecification
     )
     for row in track(indices.train.tolist(), "drawing pixels", len(indices.train)):
         x, y = data.read(row)
-        sampler.add(row, spec.normalise(x), y)
+        sampler.add(row, spec.normalise(x if derivation is None else derivation(x)), y)
     return sampler.table()
 
 
@@ -151,14 +159,11 @@ def _name(artifact_dir: Path, given: str | None) -> str:
     return random_name({found[0] for found in parsed if found})
 
 
-def _measured(
-    network: PixelNetwork, spec: InputSpecification, data: TrainData, indices: SplitIndices
-) -> dict[str, float]:
+def _measured(network: PixelNetwork, layer: InputLayer, data: TrainData, indices: SplitIndices) -> dict[str, float]:
     """`val/…` and `test/…` of the trees; as of a network only a test measures objects."""
     module = TrainDataModule(data, indices, batch_size=BATCH, num_workers=0)
     classes, ignore = data.config.classes, data.config.ignore_index
     loss = recorded_loss({"loss": "ce"}, None, len(classes), ignore)
-    layer = InputLayer(spec)
     found = evaluate(network, layer, module.val_dataloader(), classes, ignore, loss, _CPU).counts.compute("val/")
     if len(indices.test):
         found |= evaluate(network, layer, module.test_dataloader(), classes, ignore, loss, _CPU).metrics("test/")

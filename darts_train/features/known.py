@@ -7,11 +7,11 @@ from darts_train.features import kelp, spectral_catalogue
 from darts_train.features.encodings import spread_band
 from darts_train.features.names import ALL_OF_PRODUCTION, OTHER_BANDS, is_only_of_kelp
 from darts_train.features.spectral import BRIGHTEST, INDICES, Index, looks, needs_reflectance
-from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.band import Band
-from darts_train.raster.catalogue import CATALOGUE
+from darts_train.raster.catalogue import CATALOGUE, is_reflectance
 
 DEM = "dem"
+TERRAIN = ("slope", "aspect", "curvature", "tri", "vrm", "dissection")  # names alone: `terrain_bands.py` needs rasterio
 COMPUTED = (*INDICES, "relative_elevation", "hillshade", *TERRAIN)  # and all indices of spyndex
 _ELEVATION = (DEM, *(name for name in COMPUTED if name not in INDICES))
 
@@ -96,6 +96,14 @@ def _other_form(lacking: Mapping[str, Sequence[str]]) -> str:
     """End of a message: names of spyndex that the kelp catalogue computes of other bands."""
     forms = [f"kelp:{kelp.spelled(name)}" for name, needs in lacking.items() if needs and name.upper() in OTHER_BANDS]
     return f" {' and '.join(forms)} would take other bands." if forms else ""
+
+
+def check_units(name: str, bands: Sequence[Band], where: str, remedy: str = "give --scale") -> None:
+    """Raise UserError, beginning with `where`, where an index needs reflectances and its source bands hold counts."""
+    counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
+    index = index_of(name)
+    if counts and index is not None and needs_reflectance(index):
+        raise UserError(f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; {remedy}.")
 
 
 def closest(name: str, available: Collection[str]) -> str:

@@ -2,11 +2,16 @@
 
 Bands are float64 arrays of one shape, reflectances in [0, 1]. Several names mean another formula in other catalogues;
 `spectral_catalogue.py` has those, and docs/guides/features.md lists where they differ.
+
+Formulas are written in operators alone, which NumPy's arrays and torch's tensors share: preprocessing and a device that
+trains (`training/deriving.py`) compute by the same lines.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +22,7 @@ from darts_train.raster.catalogue import is_reflectance
 _SAVI_SOIL = 0.5
 _LOOKS = 4096  # reflectances at which a formula is looked at
 BRIGHTEST = 0.6  # reflectance of those
+Numbers = Any  # float64 [...]: an array of NumPy, or a tensor
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Index:
     """A number per pixel, computed from bands: their names, in the order in which `formula` takes them."""
 
     bands: tuple[str, ...]
-    formula: Callable[..., np.ndarray]
+    formula: Callable[..., Numbers]
 
     def of(self, values: Sequence[np.ndarray], bands: Sequence[Band]) -> np.ndarray:
         """The index, float32 [h, w] as its bands are.
@@ -33,12 +39,12 @@ class Index:
         from atmospheric correction. Where one band is in counts, those of light are clipped to [0, ∞) only; others
         (radar, temperature) are taken as they are. NaN in any band gives NaN, and so do 0 / 0 and infinity.
         """
-        greatest = 1.0 if all(is_reflectance(band) for band in bands if band.optical) else np.inf
+        limits = greatest_of(bands)
 
         def compute(*parts: np.ndarray) -> np.ndarray:
             exact = [part.astype(np.float64) for part in parts]
-            pairs = zip(exact, bands, strict=True)
-            return self.plain(*(np.clip(part, 0.0, greatest) if band.optical else part for part, band in pairs))
+            pairs = zip(exact, limits, strict=True)
+            return self.plain(*(part if limit is None else np.clip(part, 0.0, limit) for part, limit in pairs))
 
         return by_rows(compute, values)
 
@@ -49,60 +55,66 @@ class Index:
         return np.where(np.isfinite(result), result, np.nan)
 
 
-def normalised_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def greatest_of(bands: Sequence[Band]) -> tuple[float | None, ...]:
+    """To what the sources of an index are clipped from 0 on, as `Index.of` says; None for those that are not."""
+    greatest = 1.0 if all(is_reflectance(band) for band in bands if band.optical) else math.inf
+    return tuple(greatest if band.optical else None for band in bands)
+
+
+def normalised_difference(one: Numbers, other: Numbers) -> Numbers:
     """(one − other) / (one + other). Of nir and red: NDVI (Rouse et al. 1974, NASA SP-351)."""
-    return np.asarray((one - other) / (one + other))
+    return (one - other) / (one + other)
 
 
-def _rvi(red: np.ndarray, nir: np.ndarray) -> np.ndarray:
+def _rvi(red: Numbers, nir: Numbers) -> Numbers:
     """R / N, as Richardson and Wiegand 1977 have it; most catalogues have its inverse."""
-    return np.asarray(red / nir)
+    return red / nir
 
 
-def _tvi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
+def _tvi(nir: Numbers, red: Numbers) -> Numbers:
     """√(NDVI + 0.5), NaN where NDVI < −0.5. Source: Deering et al. 1975."""
-    return np.asarray(np.sqrt(normalised_difference(nir, red) + 0.5))
+    return (normalised_difference(nir, red) + 0.5) ** 0.5
 
 
-def _ctvi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
+def _ctvi(nir: Numbers, red: Numbers) -> Numbers:
     """√|NDVI + 0.5| with the sign of NDVI + 0.5. Source: Perry and Lautenschlager 1984."""
     shifted = normalised_difference(nir, red) + 0.5
-    return np.asarray(np.sign(shifted) * np.sqrt(np.abs(shifted)))
+    return ((shifted > 0) * 1.0 - (shifted < 0) * 1.0) * abs(shifted) ** 0.5
 
 
-def _ttvi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
+def _ttvi(nir: Numbers, red: Numbers) -> Numbers:
     """√(|NDVI| + 0.5), after Thiam 1997."""
-    return np.asarray(np.sqrt(np.abs(normalised_difference(nir, red)) + 0.5))
+    return (abs(normalised_difference(nir, red)) + 0.5) ** 0.5
 
 
-def _savi(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
+def _savi(nir: Numbers, red: Numbers) -> Numbers:
     """NDVI · 1.5: the operational pipeline leaves the soil out of the denominator, so this is not Huete's SAVI."""
-    return np.asarray(normalised_difference(nir, red) * (1 + _SAVI_SOIL))
+    return normalised_difference(nir, red) * (1 + _SAVI_SOIL)
 
 
-def _evi(nir: np.ndarray, red: np.ndarray, blue: np.ndarray) -> np.ndarray:
+def _evi(nir: Numbers, red: Numbers, blue: Numbers) -> Numbers:
     """2.5 (N − R) / (N + 6 R − 7.5 B + 1). Source: Huete et al. 2002, doi 10.1016/S0034-4257(02)00096-2."""
-    return np.asarray(2.5 * (nir - red) / (nir + 6 * red - 7.5 * blue + 1))
+    return 2.5 * (nir - red) / (nir + 6 * red - 7.5 * blue + 1)
 
 
-def _vari(green: np.ndarray, red: np.ndarray, blue: np.ndarray) -> np.ndarray:
+def _vari(green: Numbers, red: Numbers, blue: Numbers) -> Numbers:
     """(G − R) / (G + R − B). Source: Gitelson et al. 2002, doi 10.1016/S0034-4257(01)00289-9."""
-    return np.asarray((green - red) / (green + red - blue))
+    return (green - red) / (green + red - blue)
 
 
-def _gli(green: np.ndarray, red: np.ndarray, blue: np.ndarray) -> np.ndarray:
+def _gli(green: Numbers, red: Numbers, blue: Numbers) -> Numbers:
     """(2 G − R − B) / (2 G + R + B). Source: Louhaichi et al. 2001, doi 10.1080/10106040108542184."""
-    return np.asarray((2 * green - red - blue) / (2 * green + red + blue))
+    return (2 * green - red - blue) / (2 * green + red + blue)
 
 
-def _tgi(red: np.ndarray, green: np.ndarray, blue: np.ndarray) -> np.ndarray:
+def _tgi(red: Numbers, green: Numbers, blue: Numbers) -> Numbers:
     """−0.5 (190 (R − G) − 120 (R − B)). Source: Hunt et al. 2013, doi 10.1016/j.jag.2012.07.020."""
-    return np.asarray(-0.5 * (190 * (red - green) - 120 * (red - blue)))
+    return -0.5 * (190 * (red - green) - 120 * (red - blue))
 
 
-def _exg(green: np.ndarray, red: np.ndarray, blue: np.ndarray) -> np.ndarray:
+def _exg(green: Numbers, red: Numbers, blue: Numbers) -> Numbers:
     """2 G − R − B. Source: Woebbecke et al. 1995, doi 10.13031/2013.27838."""
-    return np.asarray(2 * green - red - blue)
+    return 2 * green - red - blue
 
 
 INDICES: dict[str, Index] = {

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from darts_train.features.encodings import spread_band
-from darts_train.features.spectral import BRIGHTEST, Index, looks
+from darts_train.features.spectral import BRIGHTEST, Index, Numbers, looks
 from darts_train.raster.band import Band
 
 PREFIX = "spyndex:"  # asks for the catalogue's formula where a name means something else here
@@ -115,15 +115,16 @@ def _index(spelling: str | None) -> Index | None:
 
 def _formula(
     text: str, letters: tuple[str, ...], kernels: list[str], constants: dict[str, float]
-) -> Callable[..., np.ndarray]:
+) -> Callable[..., Numbers]:
     """The text as a function of the letters' bands. spyndex itself evaluates it so, but reads its catalogue anew."""
     code = compile(text, "spyndex", "eval")
 
-    def evaluate(*bands: np.ndarray) -> np.ndarray:
+    def evaluate(*bands: Numbers) -> Numbers:
         values: dict[str, Any] = {**constants, **dict(zip(letters, bands, strict=True))}
         for key in kernels:  # k(a, b) = exp(−(a − b)² / 2σ²)
-            distance = np.asarray(values[key[1]] - values[key[2]])
-            values[key] = np.exp(-(distance**2) / (2 * constants["sigma"] ** 2))
-        return np.asarray(eval(code, {"__builtins__": {}}, values))
+            distance = values[key[1]] - values[key[2]]
+            power = -(distance**2) / (2 * constants["sigma"] ** 2)
+            values[key] = power.exp() if hasattr(power, "exp") else np.exp(power)  # of a tensor, of an array
+        return eval(code, {"__builtins__": {}}, values)
 
     return evaluate

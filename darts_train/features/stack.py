@@ -19,18 +19,17 @@ from darts_train.features.kelp import WATER_MARK
 from darts_train.features.known import (
     COMPUTED,
     DEM,
+    check_units,
     encoding_of,
-    index_of,
     needs_elevation,
     require_sources,
 )
 from darts_train.features.masking import USUAL, IndexRules
 from darts_train.features.relative_elevation import check_ring, pixel_radii, relative_elevation
-from darts_train.features.spectral import BRIGHTEST, INDICES, needs_reflectance
+from darts_train.features.spectral import BRIGHTEST, INDICES
 from darts_train.features.terrain import hillshade
 from darts_train.features.terrain_bands import TERRAIN
 from darts_train.raster.band import Band
-from darts_train.raster.catalogue import is_reflectance
 from darts_train.raster.patches import Window
 from darts_train.scenes.scene import Scene
 
@@ -70,7 +69,7 @@ class FeatureStack:
         sources = self._sources(scene)
         for name in self._indices_of(scene):
             if not self.rules.counts:
-                _check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
+                check_units(name, [scene.bands[source] for source in sources[name]], scene.source)
         if self._terrain_of(scene):
             self._check_terrain(scene)
         light = brightest(scene) if self.rules.counts else None
@@ -210,13 +209,3 @@ class FeatureStack:
 
 def _trimmed(dem: np.ndarray, margin: int) -> np.ndarray:
     return dem[margin : dem.shape[0] - margin, margin : dem.shape[1] - margin]
-
-
-def _check_units(name: str, bands: Sequence[Band], where: str) -> None:
-    counts = [band.name for band in bands if band.optical and not is_reflectance(band)]
-    index = index_of(name)
-    if counts and index is not None and needs_reflectance(index):
-        raise UserError(
-            f"{where}: band {name} needs reflectances, but has counts of {listing(counts)}; give --scale, or"
-            " --indices-on counts."
-        )

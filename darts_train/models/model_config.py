@@ -38,6 +38,7 @@ def make_model_config(
     settings: Mapping[str, Any] | None = None,
     options: NetworkOptions = (),
     fit: tuple[FitKind, int] | None = None,
+    derived: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The config of a network with these settings, plain values only.
 
@@ -45,7 +46,8 @@ def make_model_config(
     first; `threshold` is the probability from which a pixel is positive where there are two classes. `settings` are
     those of the train data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept
     under `source`, so that a map is made of the same bands. `fit` says how patches are fitted to the network, and the
-    size of `models.fit.Fit`; None takes them as they are. Raises UserError below two classes.
+    size of `models.fit.Fit`; None takes them as they are. `derived` names those of the bands that the train data did
+    not hold (`--derive-bands`); a map is made of them as of any others. Raises UserError below two classes.
     """
     return {
         "model_framework": "smp",
@@ -58,6 +60,7 @@ def make_model_config(
             **plain(options),
         },
         **spec.to_config(),
+        **({"derived": list(derived)} if derived else {}),
         **_fit_facts(fit),
         "patch_size": int(patch_size),
         "classes": [str(name) for name in classes],

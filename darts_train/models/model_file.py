@@ -47,6 +47,11 @@ class LoadedModel:
     fit: Fit = TILE
 
     @property
+    def derived(self) -> tuple[str, ...]:
+        """Bands that the train data did not hold, but were made of its own."""
+        return tuple(map(str, self.config.get("derived") or ()))
+
+    @property
     def whole(self) -> nn.Module:
         """The network for patches as they are; no data must be NaN where `fit.marked`."""
         return fitted(self.network, self.fit)

@@ -25,6 +25,9 @@ class Data(OptionGroup):
 
     train_data_dir: Path = option("Train data directory (config.toml, data.zarr, metadata.parquet).")
     bands: tuple[str, ...] | None = option("Bands to use, in this order; none: all of the set.", None)
+    derive_bands: tuple[str, ...] | None = option(
+        "Further bands, computed while training from those of the set, such as ndvi; they follow --bands.", None
+    )
     optical_range: str | None = option(
         "Reflectance that becomes 0 and 1: v1 (0,0.3), v2 (-0.1,0.5) or LO,HI; none: as the set says.", None
     )

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from darts_train.base.log import logger
+from darts_train.features.derived import Derivation
 from darts_train.metrics.names import MONITOR
 from darts_train.metrics.state import SegmentationMetrics, metric_names
 from darts_train.models.factory import create_network
@@ -29,6 +30,7 @@ from darts_train.training.augmentation.albumentations_library import pipeline_tr
 from darts_train.training.augmentation.pipeline import Pipeline
 from darts_train.training.augmentation.usual import USUAL, step_seed
 from darts_train.training.checkpoints.mid_epoch import MID_EPOCH, left, taken_up
+from darts_train.training.deriving import DeriveLayer, input_layer
 from darts_train.training.errors import TrainingError as TrainingError
 from darts_train.training.hardware import ranks
 from darts_train.training.loading.mixing import Mixed, Mixing, finished
@@ -60,6 +62,7 @@ class SegmentationModule(pl.LightningModule):
         pretrained: Fetch `encoder_weights`; False where a checkpoint replaces them anyway.
         recipe: Further fields of `options.learning.Hyperparameters` that are not at their defaults (loss, optimiser,
             schedule, …), plain values, `auto` already a number.
+        derivation: How the network's bands are made of those in a batch (`--derive-bands`); None: they are these.
     """
 
     def __init__(
@@ -74,9 +77,10 @@ class SegmentationModule(pl.LightningModule):
         run: dict[str, str] | None = None,
         pretrained: bool = True,
         recipe: Mapping[str, Any] | None = None,
+        derivation: Derivation | None = None,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["pretrained"] if recipe else ["pretrained", "recipe"])
+        self.save_hyperparameters(ignore=["pretrained", "derivation", *([] if recipe else ["recipe"])])
         self.augment, self.seed = augment, random_seed
         self.settings = Hyperparameters(
             learning_rate=learning_rate, gamma=gamma, focal_loss_alpha=focal_loss_alpha,
@@ -86,11 +90,13 @@ class SegmentationModule(pl.LightningModule):
         self.ignore_index = int(config["ignore_index"])
         self.spec = InputSpecification.from_config(config)
         self.fit = read_model_config(config).fitting
-        self.input = InputLayer(self.spec, self.fit.marked)
+        self.input = input_layer(self.spec, self.fit.marked, derivation)  # of what is in a batch
+        decoding = InputLayer(self.spec, self.fit.marked) if derivation else self.input  # of the network's bands
         self.mixing = Mixing(self.settings.mixup, self.settings.cutmix, self.ignore_index)
         # What mixes patches has to tell no data from values that equal their fill.
-        self.entry = InputLayer(self.spec, marked=True) if self.settings.mixup else self.input
+        self.entry = InputLayer(self.spec, marked=True) if self.settings.mixup else decoding
         in_reader = pipeline_tree(self.settings.augmentations) is not None
+        self.derive = DeriveLayer(derivation) if derivation and not (augment and in_reader) else None
         self.pipeline = self._pipeline() if augment and not in_reader else None
         # Convolutions on a CPU are a quarter faster with channels last, on CUDA devices more.
         self.model = _seeded_network(config, random_seed, pretrained).to(memory_format=torch.channels_last)
@@ -256,14 +262,15 @@ class SegmentationModule(pl.LightningModule):
     def step_input(self, codes: Tensor, y: Tensor, seed: int) -> Mixed:
         """What a training step sees of codes [n, c, h, w] and y [n, h, w]: augmented and mixed, as settings say."""
         mixed = self.mixing(*self.augmented(codes, y, seed), seed)
-        return mixed if self.entry is self.input else finished(mixed, self.input.fill)
+        return finished(mixed, self.input.fill) if self.settings.mixup else mixed
 
     def augmented(self, codes: Tensor, y: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Patches float32 [n, c, h, w] of codes, augmented where they are to be, and labels [n, h, w], moved alike.
 
         No data is NaN where patches are resampled before the network sees them, and for MixUp. Where augmentation is
-        the reader's (`augmentation/reader.py`), it has been done.
+        the reader's (`augmentation/reader.py`), it has been done. Derived bands come first, as if they were stored.
         """
+        codes = codes if self.derive is None else self.derive(codes)
         return (self.entry(codes), y) if self.pipeline is None else self.pipeline(codes, y, self.entry, seed)
 
     def _pipeline(self) -> Pipeline:

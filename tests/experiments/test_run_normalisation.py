@@ -54,7 +54,8 @@ def test_a_test_sees_what_the_run_saw(root, tmp_path):
     place = tmp_path / "_runs" / "run-aaaaaaaa"
     run(root, place, t={"max_epochs": 1}, data={"normalisation": "zscore"})
     model = load_model_file(place / "checkpoints" / "best.ckpt")
-    opened, spec = open_for_model(Data(train_data_dir=root), model)
+    opened, layer = open_for_model(Data(train_data_dir=root), model)
+    spec = layer.spec
     assert spec == model.spec
     assert (spec.normalisation, len(spec.numbers)) == ("zscore", 3)
     assert "zscore" in (place / "hparams.yaml").read_text()

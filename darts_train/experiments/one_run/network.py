@@ -32,6 +32,7 @@ def make_module(
     module = SegmentationModule(
         prepared.config, h.learning_rate, h.gamma, h.augment, h.focal_loss_alpha, h.focal_loss_gamma,
         random_seed=seed, run=names, pretrained=pretrained, recipe=plain_recipe(h, FIRST_HYPERPARAMETERS),
+        derivation=prepared.derivation,
     )  # fmt: skip
     if training.compile:
         module.compiled = compiled(module.model)

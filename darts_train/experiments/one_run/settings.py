@@ -1,7 +1,7 @@
 """Everything about a run that can be wrong is found here, before the first epoch and before a file is written."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.experiments.one_run.augmentation_file import with_read_augmentations
+from darts_train.features.derived import Derivation
 from darts_train.models.arguments import NetworkOptions, parse_options
 from darts_train.models.factory import check_names, check_patch_size, network_without_memory, padding_multiple
 from darts_train.models.fit import FitKind
@@ -23,12 +24,14 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.normalisation import OF_SAMPLE, OF_SET
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
+from darts_train.raster.band import Band
 from darts_train.training.augmentation.albumentations_library import Building, pipeline_tree
 from darts_train.training.augmentation.albumentations_probe import NEEDING, trained_size
 from darts_train.training.augmentation.pipeline import Pipeline
 from darts_train.training.augmentation.reader import OPTION, ReaderPipeline, shown_bands
 from darts_train.training.checkpoints.checkpoint import progress, read_checkpoint
 from darts_train.training.checkpoints.weights import read_weights
+from darts_train.training.deriving import open_sources
 from darts_train.training.hardware.recompute import checked_blocks
 from darts_train.training.losses.build import check_learning, plain_recipe
 
@@ -50,6 +53,12 @@ class PreparedRun:
     indices: SplitIndices
     device: torch.device
     config: dict[str, Any]  # of the model, as in its file
+    derivation: Derivation | None = None  # how its bands are made of those of `data`; None: they are these
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Bands of the network, in the set's encoding."""
+        return self.data.bands if self.derivation is None else self.derivation.bands
 
 
 def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, device: Device, fold: int) -> PreparedRun:
@@ -62,10 +71,11 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
     where = torch_device(device.device)
     check_names(hyperparameters.model_arch, hyperparameters.model_encoder)
     options = parse_options(hyperparameters.model_options)
-    opened = TrainData.open(data.train_data_dir, data.bands)
+    opened, derivation = open_sources(data)
+    bands = opened.bands if derivation is None else derivation.bands
     hyperparameters = with_read_augmentations(hyperparameters)
     check_learning(hyperparameters, len(opened.config.classes))
-    check_augmentation(hyperparameters, opened, data.nodata_fill, options)
+    check_augmentation(hyperparameters, opened, bands, data.nodata_fill, options)
     indices = make_split(opened.metadata, split, fold, opened.config.patch_size)
     _require_parts(opened, indices, fold)
     patch_size = opened.config.patch_size
@@ -74,15 +84,16 @@ def prepare_run(data: Data, split: Split, hyperparameters: Hyperparameters, devi
         hyperparameters.model_arch,
         hyperparameters.model_encoder,
         hyperparameters.model_encoder_weights,
-        input_specification(data, opened, indices),
+        input_specification(data, opened, indices, derivation),
         opened.config.classes,
         patch_size,
         opened.config.ignore_index,
         settings=opened.config.settings,
         options=options,
         fit=fit,
+        derived=data.derive_bands or (),
     )
-    return PreparedRun(opened, indices, where, config)
+    return PreparedRun(opened, indices, where, config, derivation)
 
 
 def _require_parts(opened: TrainData, indices: SplitIndices, fold: int) -> None:
@@ -99,13 +110,15 @@ def _require_parts(opened: TrainData, indices: SplitIndices, fold: int) -> None:
             )
 
 
-def check_augmentation(settings: Hyperparameters, opened: TrainData, fill: float, options: NetworkOptions) -> None:
+def check_augmentation(
+    settings: Hyperparameters, opened: TrainData, bands: Sequence[Band], fill: float, options: NetworkOptions
+) -> None:
     """Raise UserError where patches of this set cannot be augmented so, or the network takes none that come of it."""
     chosen, patch_size = settings.augmentations, opened.config.patch_size
     if pipeline_tree(chosen) is None:
-        Pipeline(chosen or (), opened.bands, fill, opened.config.ignore_index)
+        Pipeline(chosen or (), bands, fill, opened.config.ignore_index)
     elif settings.augment:
-        size = trained_size(chosen, opened.bands, patch_size)
+        size = trained_size(chosen, bands, patch_size)
         if size != patch_size:
             choose_fit(settings, size, options)
 
@@ -123,11 +136,14 @@ def make_reader(settings: Hyperparameters, prepared: PreparedRun, seed: int) -> 
     tree = pipeline_tree(settings.augmentations) if settings.augment else None
     if tree is None:
         return None
-    bands = shown_bands(InputSpecification.from_config(prepared.config), prepared.data.bands)
-    return ReaderPipeline(Building(tree, OPTION, NEEDING), bands, prepared.data.config.ignore_index, seed)
+    bands = shown_bands(InputSpecification.from_config(prepared.config), prepared.bands)
+    ignore = prepared.data.config.ignore_index
+    return ReaderPipeline(Building(tree, OPTION, NEEDING), bands, ignore, seed, prepared.derivation)
 
 
-def input_specification(data: Data, opened: TrainData, indices: SplitIndices) -> InputSpecification:
+def input_specification(
+    data: Data, opened: TrainData, indices: SplitIndices, derivation: Derivation | None = None
+) -> InputSpecification:
     """How the network sees the set; statistics, where the normalisation needs them, are of the training patches alone.
 
     Raises UserError for a normalisation that this set cannot have.
@@ -138,11 +154,11 @@ def input_specification(data: Data, opened: TrainData, indices: SplitIndices) ->
             f"was made; use ranges, {' or '.join(OF_SAMPLE)}."
         )
     return InputSpecification.from_set(
-        opened.bands,
+        opened.bands if derivation is None else derivation.bands,
         data.optical_range,
         data.nodata_fill,
         data.normalisation,
-        lambda: training_numbers(opened, indices.train),
+        lambda: training_numbers(opened, indices.train, derivation),
     )
 
 

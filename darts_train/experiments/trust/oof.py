@@ -34,7 +34,6 @@ from darts_train.experiments.trust.label_audit import (
 )
 from darts_train.metrics.curves import best_thresholds
 from darts_train.metrics.histogram import BINS, binary_histogram
-from darts_train.models.input_spec import InputLayer
 from darts_train.models.model_file import load_model_file
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Device, Split
@@ -143,12 +142,12 @@ class OofMaker:
     def _batches(self, checkpoint: Path, fold: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Rows and probabilities of the foreground classes of what `fold` validates, as the best checkpoint sees it."""
         model = load_model_file(checkpoint)
-        opened, spec = open_for_model(self.settings.data, model)
+        opened, layer = open_for_model(self.settings.data, model)
         indices = make_split(opened.metadata, self.settings.split, fold, opened.config.patch_size)
         h, training = self.settings.hyperparameters, self.settings.training
         module = TrainDataModule(opened, indices, batch_size=h.batch_size, num_workers=training.num_workers)
         where = torch_device(self.device.device)
-        network, layer = model.whole.to(where).eval(), InputLayer(spec, model.fit.marked).to(where)
+        network, layer = model.whole.to(where).eval(), layer.to(where)
         loader = module.val_dataloader()
         with arithmetic(where), torch.inference_mode():
             for batch in track(loader, "predicting", len(loader)):

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from darts_train.base.errors import UserError
+from darts_train.features.derived import Derivation
 from darts_train.models.input_spec import InputSpecification
 from darts_train.raster.band import MAX_CODE, NODATA, Band
 from darts_train.training.augmentation.albumentations_library import MARKS, Building, Image
@@ -58,10 +59,13 @@ class ReaderPipeline:
         bands: Of the patches, in their order, with what is to be 0 and 1.
         ignore: The ignore index.
         seed: Of the run.
+        derive: What makes these bands of those that are read; None: they are these.
     """
 
-    def __init__(self, building: Building, bands: Sequence[Band], ignore: int, seed: int) -> None:
-        self.seed, self.ignore = seed, ignore
+    def __init__(
+        self, building: Building, bands: Sequence[Band], ignore: int, seed: int, derive: Derivation | None = None
+    ) -> None:
+        self.seed, self.ignore, self.derive = seed, ignore, derive
         self.image = np.array(image_bands(bands), np.int64)
         self.others = np.setdiff1d(np.arange(len(bands)), self.image)
         spans = np.array([bands[i].high - bands[i].low for i in self.image], np.float64)
@@ -72,10 +76,12 @@ class ReaderPipeline:
         self._compose, self._lock, self._own = building.compose, threading.Lock(), threading.local()
 
     def __call__(self, x: npt.NDArray[Any], y: npt.NDArray[np.uint8], draw: int) -> Patch:
-        """A patch [c, h, w] (uint16 codes, or float32 in [0, 1]) and its labels uint8 [h, w], augmented, as they came.
+        """A patch [c, h, w] (uint16 codes, or float32 in [0, 1]) and its labels uint8 [h, w], augmented, as they came,
+        but for bands that are to be derived, which follow before.
 
         `draw` decides what is drawn. The side may be another.
         """
+        x = x if self.derive is None else self.derive(x)
         image, missing = self._image(x)
         ignored = y == self.ignore
         marks = np.concatenate([ignored[None], missing, x[self.others]]).astype(np.float32)

@@ -23,6 +23,7 @@ from darts_train.dataset.sample_weights import sample_weights as weights_of
 from darts_train.dataset.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
 from darts_train.training.augmentation.reader import AugmentedPatches, NumberedSampler, ReaderPipeline
+from darts_train.training.deriving import open_sources
 from darts_train.training.hardware import ranks
 from darts_train.training.loading.clock import DataClock
 from darts_train.training.loading.held import HeldPatches, require_room
@@ -135,9 +136,11 @@ class TrainDataModule(pl.LightningDataModule):
     def from_options(cls, data: Data, split: Split, fold: int = 0, **settings: Any) -> "TrainDataModule":
         """Open the set and split it as the commands do; `settings` go to the constructor.
 
+        Where bands are to be derived, batches hold what they are made of (`training.deriving.DeriveLayer`).
+
         Raises UserError for a set, bands, split or fold that cannot be.
         """
-        opened = TrainData.open(data.train_data_dir, data.bands)
+        opened, _ = open_sources(data)
         return cls(opened, make_split(opened.metadata, split, fold, opened.config.patch_size), **settings)
 
     def part(self, name: str) -> PatchDataset | HeldPatches:

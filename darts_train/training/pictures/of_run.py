@@ -148,8 +148,11 @@ def _augmentation(
         for draw in range(DRAWS):
             drawn = batch if reader is None or not draw else AugmentedPatches(part, reader).drawn(batch, draw)
             codes, y = drawn["x"].to(module.device), drawn["y"].to(module.device)
+            if not draw:
+                pictures.append((module.input(codes), y))
+                continue
             mixed = module.step_input(codes, y, draw)
-            pictures.append((mixed.x, mixed.y) if draw else (module.input(codes), y))
+            pictures.append((mixed.x, mixed.y))
     pictures = [(module.input.shown(x), labels) for x, labels in pictures if labels.shape == pictures[-1][1].shape]
     x, labels = (torch.stack(part, dim=1).cpu().numpy() for part in zip(*pictures, strict=True))
     title = "augmentation: each row a training patch with its labels, and draws of it"
