@@ -17,11 +17,10 @@ def column_lines(found: PatchTable) -> Iterator[str]:
     """Numbers as a table; then flags, texts and groups, a line each."""
     numbers = [each for each in found.numbers if each.known]
     if numbers:
-        heads = ("of each patch", "mean", "std", "least", "25 %", "50 %", "75 %", "greatest")
-        yield from table(
-            heads,
-            [(each.name, *(figure(v, 3) for v in (each.mean, each.std, *each.quartiles))) for each in numbers[:LINES]],
-        )
+        heads = ("of each patch", "mean", "std", "least", "50 %", "greatest")
+        values = [(c.mean, c.std, c.quartiles[0], c.quartiles[2], c.quartiles[4]) for c in numbers[:LINES]]
+        rows = [(c.name, *(figure(v, 3) for v in five)) for c, five in zip(numbers, values, strict=False)]
+        yield from table(heads, rows)
         if len(numbers) > LINES:
             yield f"and {len(numbers) - LINES} more columns (--json)"
     for flag in found.flags[:LINES]:

@@ -43,7 +43,7 @@ class LitSums:
     def add(self, x: np.ndarray) -> None:
         """Add one patch [c, h, w]: uint16 codes, or float32 with NaN for no data. No data is not above 0."""
         if self._moments is not None:
-            self._add_floats(x, (x > 0).any(axis=0))
+            self._add_floats(x, np.asarray((x > 0).any(axis=0)))
             return
         lit = ((x > self._black) & (x != NODATA)).any(axis=0)
         for channel, pixels in enumerate(x):

@@ -55,7 +55,9 @@ def histogram_chart(counts: Sequence[int], low: float, high: float, title: str, 
     return document(heading, HEIGHT, [*parts, f'<path d="{path}" fill="{series_colour(0)}"/>'])
 
 
-def correlation_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]], title: str) -> str:
+def correlation_matrix(
+    names: Sequence[str], matrix: Sequence[Sequence[float]], title: str, width: float = WIDTH
+) -> str:
     """The lower half of a matrix of correlations with its numbers, as SVG; a dash where one is unknown.
 
     Names stand on the diagonal, where they run into the empty half: so they stay level, and never meet.
@@ -65,9 +67,10 @@ def correlation_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]], 
         names: of n ≥ 1 columns.
         matrix: n rows of n numbers from -1 to 1, or NaN.
         title: heading.
+        width: least width of the drawing; it is wider where that is too narrow.
     """
     names = [_cut(name, NAME) for name in names]
-    parts, width = [], WIDTH
+    parts: list[str] = []
     for i, name in enumerate(names):
         y = TOP + i * CELL_HEIGHT
         for j in range(i):

@@ -12,6 +12,7 @@ from darts_train.figures.stacked import small_histogram, stacked_bars
 from darts_train.reporting.content import Block, Charts, Drawing, Section, Table, Text
 
 YES, NO, UNKNOWN = "var(--series-1, #0072b2)", "var(--rest, #b8c4ce)", "var(--series-5, #9a6a00)"
+VALUES = 15  # of a column of texts
 HISTOGRAMS = 8  # columns that are drawn large
 SHOWN = 12  # suspicious patches that are named, by rule
 WIDE = 9  # columns from which on the matrix takes the whole width
@@ -109,7 +110,7 @@ def _kinds(table: PatchTable, patches: int) -> Section:
 
 
 def _text_chart(text: TextColumn, patches: int) -> str:
-    rows = [(value, (count,), percent_of(count, patches)) for value, count in text.frequent]
+    rows = [(shortened(value), (count,), percent_of(count, patches)) for value, count in text.frequent[:VALUES]]
     hidden = text.values - len(rows)
     title = f"Patches by {text.name}" + (f", the {len(rows)} most frequent of {text.values:,}" if hidden else "")
     return stacked_bars(rows, (YES,), title, "patches")
@@ -122,7 +123,7 @@ def _groups(groups: GroupSizes) -> Section:
     several = groups.groups - groups.single
     if several and groups.single:
         charts.append(_sizes(groups, 2, f"Sizes of the {counted(several, 'group')} of more than one patch"))
-    rows = [(name, (count,), f"{count:,}") for name, count in groups.largest]
+    rows = [(shortened(name), (count,), f"{count:,}") for name, count in groups.largest]
     if groups.groups > 1 and groups.largest[0][1] > 1:
         named = "Patches of each group" if len(rows) == groups.groups else f"The {len(rows)} largest groups"
         charts.append(stacked_bars(rows, (YES,), named, "patches"))
@@ -143,7 +144,8 @@ def _sizes(groups: GroupSizes, least: int, title: str) -> str:
 def _correlations(table: PatchTable) -> Section:
     assert table.correlations is not None
     names = table.correlations.names
-    chart = correlation_matrix([_title(name) for name in names], table.correlations.matrix, "Pearson's r")
+    width = 520.0 if len(names) < WIDE else 1000.0  # letters are as large as in the other charts
+    chart = correlation_matrix([_title(name) for name in names], table.correlations.matrix, "Pearson's r", width)
     caption = (
         "Read a column downwards from its name, a row leftwards. Warm: one grows with the other; cold: against it."
     )
@@ -163,5 +165,11 @@ def _suspects(found: Sequence[Suspects]) -> Section:
     return Section("Patches worth a look", [Table(columns, rows, frozenset({1}), caption=caption)])
 
 
+def shortened(name: str, letters: int = 34) -> str:
+    """A name whose middle is left out where it is longer: names of one kind often differ at their end."""
+    end = letters // 2
+    return name if len(name) <= letters else f"{name[: letters - end - 1].rstrip()}…{name[-end:].lstrip()}"
+
+
 def _title(name: str) -> str:
-    return TITLES.get(name, name.replace("_", " ") if " " not in name else name)
+    return shortened(TITLES.get(name, name.replace("_", " ")), 32)
