@@ -57,10 +57,11 @@ def one(root: Path, limit: float) -> None:
     before = status("VmData")
     allowed = int(before + limit * 1e6)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     found = describe_train_data(Inspect(train_data_dir=root), Describe(stats_file=root.with_suffix(".json")))
     assert found.statistics[0].valid
-    print(time.perf_counter() - start, status("VmHWM") / 1e6, (status("VmData") - before) / 1e6)
+    seconds = time.perf_counter() - start, time.process_time() - worked
+    print(*seconds, status("VmHWM") / 1e6, (status("VmData") - before) / 1e6)
 
 
 def status(key: str) -> int:
@@ -69,15 +70,14 @@ def status(key: str) -> int:
     return int(lines[key].split()[0]) * 1024
 
 
-def measured(root: Path, limit: float) -> tuple[float, float, float]:
-    """Seconds, peak and growth in MB of a process of its own; ends the program where it fails."""
+def measured(root: Path, limit: float) -> tuple[float, ...]:
+    """Seconds by the clock and of work, peak and growth in MB of a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__, "--one", root, "--limit", str(limit)], capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(f"{root.name}: more than {limit:g} MB were needed:\n{done.stderr[-600:]}")
-    seconds, peak, grown = map(float, done.stdout.split())
-    return seconds, peak, grown
+    return tuple(map(float, done.stdout.split()))
 
 
 def main() -> int:
@@ -98,13 +98,14 @@ def main() -> int:
             root = Path(directory) / f"{count}"
             make(root, count, given.bands, given.side)
             size = count * given.bands * given.side**2 * 2 / 1e6
-            seconds, peak, grown = measured(root, given.limit)
+            seconds, worked, peak, grown = measured(root, given.limit)
             peaks.append(peak)
+            times = f"{size / given.limit:.0f} times the limit"
+            print(f"{count:,} patches of {given.bands} x {given.side}²: {size:,.0f} MB, {times}", flush=True)
             print(
-                f"{count:,} patches of {given.bands} x {given.side}²: {size:,.0f} MB, {size / given.limit:.0f} times "
-                f"the limit; {seconds:.1f} s, {size / seconds:.0f} MB/s, peak {peak:.0f} MB, of which {grown:.0f} MB grown",
-                flush=True,
+                f"    {seconds:.1f} s, {size / seconds:.0f} MB/s; {worked:.1f} s of one core, {size / worked:.0f} MB/s"
             )
+            print(f"    peak {peak:.0f} MB, of which {grown:.0f} MB are new since the set was opened", flush=True)
     ratio = peaks[1] / peaks[0]
     print(f"peak of the larger set: {ratio:.3f} of the smaller one's (wanted: at most {WANTED})")
     return int(ratio > WANTED)
