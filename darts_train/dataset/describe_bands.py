@@ -19,6 +19,7 @@ from darts_train.raster.band import MAX_CODE, NODATA, Band
 CODES = NODATA + 1
 PERCENTS = (1, 50, 99)
 BINS = 48
+POOL = 1 << 18  # pixels
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class BandProfile:
 
 
 class BandCounts:
-    """Counts of the codes of every band: int64 [c, 65536]."""
+    """Counts of the codes of every band: int64 [c, 65536].
+
+    Small patches wait until there are POOL pixels: the counts of a band are long, and are added up once for all of
+    them rather than once for each.
+    """
 
     def __init__(self, data: TrainData, bands: Sequence[Band] | None = None) -> None:
         """`bands` are those of the patches to be added, where these are not the set's own."""
@@ -54,18 +59,31 @@ class BandCounts:
         self._bands = tuple(data.bands if bands is None else bands)
         self._counts = np.zeros((len(self._bands), CODES), np.int64)
         self._moments = None if data.encoded else RunningMoments(len(data.bands))
+        self._waiting: list[np.ndarray] = []
+        self._pixels = 0
 
     def add(self, x: np.ndarray) -> None:
-        """Add one patch [c, h, w] as `TrainData.read` gives it: uint16 codes, or float32 with NaN for no data."""
+        """Add one patch [c, h, w] as `TrainData.read` gives it: uint16 codes, or float32 with NaN for no data.
+
+        A patch of codes must not be changed afterwards.
+        """
         if self._moments is not None:
             add_patch(self._moments, x)
             x = _grid_codes(x)
-        for channel, pixels in enumerate(x):
-            seen = np.bincount(pixels.ravel())
-            self._counts[channel, : len(seen)] += seen
+        self._waiting.append(x.reshape(len(x), -1))
+        self._pixels += x[0].size
+        if self._pixels >= POOL:
+            self._count()
+
+    def _count(self) -> None:
+        for channel, counts in enumerate(self._counts if self._waiting else ()):
+            seen = np.bincount(np.concatenate([patch[channel] for patch in self._waiting]))
+            counts[: len(seen)] += seen
+        self._waiting, self._pixels = [], 0
 
     def profiles(self) -> tuple[BandProfile, ...]:
         """One for each band of the set, in its order and in its units."""
+        self._count()
         bands = self._bands if self._moments is None else tuple(_grid_band(band) for band in self._bands)
         exact = (
             tuple(_statistics(band, counts) for band, counts in zip(bands, self._counts, strict=True))

@@ -64,8 +64,15 @@ def band_cells(profile: BandProfile, digits: int) -> tuple[str, ...]:
 
 
 def figure(value: float, digits: int = 4) -> str:
-    """A number in so many digits, without the dust of arithmetic around zero; a dash for NaN."""
-    return "-" if math.isnan(value) else "0" if abs(value) < 1e-12 else f"{value:.{digits}g}"
+    """A number in so many digits, without the dust of arithmetic around zero; a dash for NaN.
+
+    Larger numbers are rounded to whole ones, as 45120 is shorter and easier to read than 4.512e+04.
+    """
+    if math.isnan(value):
+        return "-"
+    if 10**digits <= abs(value) < 1e7:
+        return f"{value:.0f}"
+    return "0" if abs(value) < 1e-12 else f"{value:.{digits}g}"
 
 
 def split_lines(splits: SplitPreview) -> Iterator[str]:

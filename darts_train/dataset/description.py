@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from darts_train.dataset.describe_bands import PERCENTS, BandProfile
+from darts_train.dataset.describe_column_text import column_lines, plain_columns, suspect_lines
+from darts_train.dataset.describe_columns import PatchTable
 from darts_train.dataset.describe_splits import SplitPreview
+from darts_train.dataset.describe_suspects import Suspects
 from darts_train.dataset.describe_tables import Distinct, RegionCount, SceneCount
 from darts_train.dataset.describe_text import (
     band_table,
@@ -21,8 +24,11 @@ from darts_train.dataset.describe_text import (
     top_regions,
     wrap,
 )  # fmt: skip
+from darts_train.dataset.lit_pixels import LitNumbers
 from darts_train.dataset.statistics import BandStatistics
 from darts_train.raster.band import Band
+
+ALL = "all patches"
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,20 @@ class Description:
         positive: number of patches with a foreground pixel.
         regions: patches per region, alphabetical.
         bands: encodings.
-        profiles: of each band, over all patches.
+        profiles: of each band, over the patches that `statistics_of` names.
+        statistics_of: these patches in words.
+        lit: numbers of the pixels that are not black, of the same patches; None where nobody asked.
         classes: pixels and patches per class, in the order of their indices.
         ignored_share: share of all pixels that count nowhere; 0 where there are none.
         scene_count: scenes done and left out; None where the set does not say.
         groups: of patches.
         dates: of acquisition.
         splits: what the configuration would make of it.
+        columns: what the columns say of the patches.
+        suspects: patches worth a look.
         positive_pixels: foreground pixels of each patch, int64 [n].
         page: the page that was written, if any.
+        stats_file: the file of numbers that was written and what it holds, one line; empty where none was.
     """
 
     directory: Path
@@ -68,14 +79,19 @@ class Description:
     regions: tuple[RegionCount, ...]
     bands: tuple[Band, ...]
     profiles: tuple[BandProfile, ...]
+    statistics_of: str
+    lit: tuple[LitNumbers, ...] | None
     classes: tuple[ClassCount, ...]
     ignored_share: float
     scene_count: SceneCount | None
     groups: Distinct
     dates: Distinct
     splits: SplitPreview
+    columns: PatchTable
+    suspects: tuple[Suspects, ...]
     positive_pixels: np.ndarray = field(repr=False)
     page: Path | None = None
+    stats_file: str = ""
 
     @property
     def statistics(self) -> tuple[BandStatistics, ...]:
@@ -98,6 +114,7 @@ class Description:
             "positive": self.positive,
             "regions": [_plain_region(region) for region in self.regions],
             "bands": [_plain_band(*pair) for pair in zip(self.bands, self.profiles, strict=True)],
+            "statistics_of": self.statistics_of,
             "classes": self.class_shares,
             "class_pixels": {each.name: each.pixels for each in self.classes},
             "class_patches": {each.name: each.patches for each in self.classes},
@@ -106,7 +123,10 @@ class Description:
             "groups": asdict(self.groups),
             "dates": asdict(self.dates),
             "splits": _plain_splits(self.splits),
+            "columns": plain_columns(self.columns),
+            "suspects": [asdict(each) for each in self.suspects],
             "page": None if self.page is None else str(self.page),
+            "stats_file": self.stats_file or None,
         }
 
     def summary(self) -> str:
@@ -126,6 +146,8 @@ def _lines(found: Description) -> Iterator[str]:
         rows = [(r.region, r.patches, r.positive, f"{r.positive_share:.2%}") for r in top_regions(found.regions)]
         yield from table(("region", "patches", "with positives", "positive pixels"), rows)
         yield ""
+    if found.statistics_of != ALL:
+        yield f"bands over {found.statistics_of}:"
     yield from band_table(found.profiles)
     yield ""
     yield from table(
@@ -133,9 +155,13 @@ def _lines(found: Description) -> Iterator[str]:
     )
     yield f"{found.ignored_share:.2%} of all pixels are ignored"
     yield ""
+    yield from column_lines(found.columns)
+    yield from suspect_lines(found.suspects)
     yield from split_lines(found.splits)
     if found.page is not None:
         yield f"page: {found.page}"
+    if found.stats_file:
+        yield f"statistics: {found.stats_file}"
 
 
 def _plain_region(region: RegionCount) -> dict[str, Any]:

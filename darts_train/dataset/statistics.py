@@ -1,16 +1,14 @@
-"""Mean, spread and range of every band over chosen patches, in one pass and little memory.
+"""Mean, spread and range of streams of numbers, in one pass and little memory.
 
 Parts are merged with the pairwise update of Chan, Golub and LeVeque (1983, "Algorithms for computing the sample
 variance"), in float64 and on the codes: a straight line takes them to values at the end, so that nothing is lost to
 an offset that is large beside the spread.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from darts_train.base.progress import track
 from darts_train.dataset.reader import TrainData
 from darts_train.raster.band import NODATA
 
@@ -81,18 +79,6 @@ def add_patch(moments: RunningMoments, x: np.ndarray) -> None:
 def finish(moments: RunningMoments, data: TrainData) -> tuple[BandStatistics, ...]:
     """Statistics in the units of the bands, from moments of their stored numbers."""
     return tuple(_finish_band(moments, i, data) for i in range(len(data.bands)))
-
-
-def band_statistics(data: TrainData, indices: Sequence[int] | np.ndarray | None = None) -> tuple[BandStatistics, ...]:
-    """Statistics of the chosen bands over the chosen patches (None: all), no data left out.
-
-    Reads every chosen patch once. Raises UserError where one is damaged.
-    """
-    chosen = range(len(data)) if indices is None else indices
-    moments = RunningMoments(len(data.bands))
-    for index in track(chosen, "statistics", len(chosen)):
-        add_patch(moments, data.read(int(index))[0])
-    return finish(moments, data)
 
 
 def _finish_band(moments: RunningMoments, channel: int, data: TrainData) -> BandStatistics:

@@ -162,6 +162,16 @@ class Inspect(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class Describe(OptionGroup):
-    """What else is made of the description."""
+    """What is described, and what else is made of it."""
 
     page: Path | None = option("HTML page to write, outside the train data directory; none: no page.", None)
+    statistics_of: Literal["all", "train"] = option("Patches of the bands' numbers: all, or those that train.", "all")
+    fold: int = option("Which fold validates.", 0, low=0)
+    stats_file: Path | None = option(
+        "File of the bands' numbers to write: .npz (hakai's channel_stats) or .json (also range, quantiles).", None
+    )
+    max_pixel_val: float = option("Numbers of the file are divided by this, such as 255.", 1.0, above=0)
+    unit_bands: tuple[str, ...] | None = option(
+        "Bands that a .json file has as mean 0, std 1, range 0 to 1, whatever they hold: QA,*WM.", None
+    )
+    overwrite: bool = option("Replace a --stats-file that is there.", False)

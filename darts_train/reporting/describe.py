@@ -8,6 +8,8 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.dataset.describe import describe_set, open_or_empty
 from darts_train.dataset.description import Description
+from darts_train.dataset.reader import TrainData
+from darts_train.dataset.statistics_file import check_stats_file, write_stats
 from darts_train.options.learning import Split
 from darts_train.options.preprocessing import Describe, Inspect
 
@@ -23,7 +25,7 @@ def describe_train_data(
 
     Args:
         inspect: the set. It may be without patches.
-        describe: what else is written; None: nothing.
+        describe: of which patches the numbers of the bands are, and what else is written; None: of all, and nothing.
         split: the configuration whose splits are shown; None: that of the defaults.
         strict: whether a configuration that cannot be made is an error, or said in the description; None: an error
             where `split` is given.
@@ -32,16 +34,22 @@ def describe_train_data(
         The description; `summary()` is the tables, `to_dict()` the JSON. An unknown number is NaN.
 
     Raises:
-        UserError: it is no set, or damaged; the page cannot be written where it is wanted; strict, and the
-            configuration cannot be made.
+        UserError: it is no set, or damaged; the page or the file of numbers cannot be written where it is wanted;
+            strict, or only the training patches are wanted, and the configuration cannot be made.
     """
-    wanted = (describe or Describe()).page
+    describe = describe or Describe()
+    wanted = describe.page
     if wanted is not None:
         _check_page(wanted, inspect.train_data_dir)
     data = open_or_empty(inspect.train_data_dir)
-    found = describe_set(data, split or Split(), split is not None if strict is None else strict)
-    if wanted is None:
-        return found
+    check_stats_file(describe, inspect.train_data_dir, data.config.band_names)
+    found = describe_set(data, split or Split(), split is not None if strict is None else strict, describe)
+    if describe.stats_file is not None:
+        found = dataclasses.replace(found, stats_file=write_stats(describe, found.profiles, found.lit))
+    return found if wanted is None else _with_page(data, found, wanted)
+
+
+def _with_page(data: TrainData, found: Description, wanted: Path) -> Description:
     # only now: drawing libraries and templates take a second to be imported
     from darts_train.reporting.describe_page import page
     from darts_train.reporting.page import write_page

@@ -31,6 +31,7 @@ from darts_train.reporting.describe_map import (
     draw_windows,
     read_outlines,
 )
+from darts_train.reporting.describe_patches import patch_sections
 from darts_train.reporting.describe_samples import sheet
 
 POSITIVE, EMPTY = "var(--series-2, #d55e00)", "var(--rest, #b8c4ce)"
@@ -45,7 +46,8 @@ def page(data: TrainData, found: Description) -> Page:
     sections = [_bands(found), _classes(found)]
     if found.patches:
         samples = Section("Sample patches", [sheet(data, found.positive_pixels)])
-        sections += [_regions(found), _map(data, found, outlines), samples, _splits(data, found, outlines)]
+        sections += [_regions(found), _map(data, found, outlines), samples, *patch_sections(found)]
+        sections.append(_splits(data, found, outlines))
     sections.append(_origin(found))
     version = package_versions().get("darts-train", "")
     return Page(
@@ -90,8 +92,8 @@ def _bands(found: Description) -> Section:
     )  # fmt: skip
     rows = [_band_row(profile) for profile in found.profiles]
     caption = (
-        f"Histograms from the {PERCENTS[0]}st to the {PERCENTS[-1]}th percentile, over all pixels of the set that "
-        "hold data; values in the units of the bands."
+        f"Histograms from the {PERCENTS[0]}st to the {PERCENTS[-1]}th percentile, over all pixels of "
+        f"{found.statistics_of} that hold data; values in the units of the bands."
     )
     return Section("Bands", [Table(columns, rows, frozenset(range(2, len(columns))), caption=caption)])
 

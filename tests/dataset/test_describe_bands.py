@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from darts_train.dataset import describe_bands
 from darts_train.dataset.describe_bands import BINS, PERCENTS, BandCounts, code_percentile
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.statistics import band_statistics
 from darts_train.raster.band import NODATA
-from darts_train.raster.encoding import decode
 from tests.support.sets import make_old_set, make_set
 
 codes = st.one_of(
@@ -36,18 +36,39 @@ def profiles(data):
     return counts.profiles()
 
 
-def test_profiles_of_a_set_are_those_of_its_pixels(tmp_path):
-    make_set(tmp_path, patches=7, size=16, nodata=True)
+def eight_bits(root):
+    """A copy of a set whose codes are stored as uint8, with the array `valid` beside them."""
+    make_set(root, patches=7, size=16, nodata=True)
+    group = zarr.open_group(str(root / "data.zarr"))
+    x = group["x"][...]
+    valid, attributes = (x != NODATA).all(axis=1), dict(group["x"].attrs)
+    del group["x"]
+    codes = np.where(x == NODATA, 0, x % 251).astype(np.uint8)
+    group.create_array("x", data=codes, chunks=(1, *codes.shape[1:]), attributes=attributes)
+    group.create_array("valid", data=valid.astype(np.uint8), chunks=(1, *valid.shape[1:]))
+
+
+@pytest.mark.parametrize("stored", ["uint16", "uint8"])
+@pytest.mark.parametrize("pool", [1, 1000, 1 << 18])
+def test_profiles_of_a_set_are_those_of_its_pixels(stored, pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(describe_bands, "POOL", pool)
+    if stored == "uint8":
+        eight_bits(tmp_path)
+    else:
+        make_set(tmp_path, patches=7, size=16, nodata=True)
     data = TrainData.open(tmp_path)
+    assert data.x.dtype == stored
     x = data.read_many(range(7))[0]
-    pixels = np.stack([decode(patch, data.bands) for patch in x]).astype(np.float64)
-    for channel, (found, other) in enumerate(zip(profiles(data), band_statistics(data), strict=True)):
-        known = pixels[:, channel][np.isfinite(pixels[:, channel])]
-        assert found.quantiles == pytest.approx(tuple(np.percentile(known, PERCENTS)), abs=1e-7)
-        mine, theirs = found.statistics, other
-        assert (mine.name, mine.valid, mine.total) == (theirs.name, theirs.valid, theirs.total)
-        assert (mine.mean, mine.std) == pytest.approx((theirs.mean, theirs.std), rel=1e-9)
-        assert (mine.minimum, mine.maximum) == pytest.approx((theirs.minimum, theirs.maximum))
+    for channel, (band, found) in enumerate(zip(data.bands, profiles(data), strict=True)):
+        codes = x[:, channel][x[:, channel] != NODATA]
+        known = band.offset + band.scale * codes.astype(np.float64)
+        mean = known.sum() / known.size  # two passes
+        std = np.sqrt(np.square(known - mean).sum() / known.size)
+        mine = found.statistics
+        assert (mine.name, mine.valid, mine.total) == (band.name, known.size, x[:, channel].size)
+        assert (mine.mean, mine.std) == pytest.approx((mean, std), rel=1e-9)
+        assert (mine.minimum, mine.maximum) == pytest.approx((known.min(), known.max()), rel=1e-9)
+        assert found.quantiles == pytest.approx(tuple(np.percentile(known, PERCENTS)), rel=1e-9, abs=1e-12)
         inside = (known >= found.histogram.low) & (known <= found.histogram.high)
         assert sum(found.histogram.counts) == inside.sum()
         assert inside.mean() > 0.97

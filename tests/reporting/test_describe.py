@@ -71,7 +71,8 @@ def test_the_page_of_real_scenes(real, tmp_path):
     tags = Tags(page.read_text()).tags
     names = [tag for tag, _ in tags]
     assert names.count("img") == 12
-    assert names.count("svg") == 6 + 3 + 1 + 3 + 2  # histograms, classes, regions, maps and windows, fold 0
+    # histograms, classes, regions, maps and windows, fold 0; columns in the table, large, flags, groups, correlations
+    assert names.count("svg") == (6 + 3 + 1 + 3 + 2) + (4 + 4 + 1 + 1 + 1)
     shown = words(page)
     for word in (*data.config.band_names, *data.config.classes, *data.metadata["region"].unique(), "°N", "°W"):
         assert word in shown, word
