@@ -19,6 +19,7 @@ _PUBLIC = {
     "download_arcticdem": "scenes.download_arcticdem",
     "download_tcvis": "scenes.download_tcvis",
     "download_weights": "models.download_weights",
+    "group_train_data": "preprocess.groups",
     "validate_train_data": "dataset.checks",
     "describe_train_data": "reporting.describe",
     "train_smp": "experiments.run",

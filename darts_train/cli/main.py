@@ -17,6 +17,7 @@ from darts_train.cli import (  # noqa: F401  (they declare their commands)
     data,
     deploy,
     download,
+    groups,
     learn,
     nested,
     report,
