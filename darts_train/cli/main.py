@@ -13,6 +13,7 @@ import typer
 from darts_train.base.disk_room import cause_of_full_disk, no_room
 from darts_train.base.errors import UserError
 from darts_train.cli import (  # noqa: F401  (they declare their commands)
+    convert_config,
     data,
     deploy,
     download,
