@@ -65,8 +65,8 @@ def convert_config(convert_config: ConvertConfig) -> ConvertedConfig:
     for entry in draft.entries:
         if entry.name == "augment_config":
             draft.put(entry.heading, entry.name, str(out.with_name(f"{out.stem}{entry.value}")), entry.note)
+    require_writable(out.parent, "--out")
     for path in (out, *files):
-        require_writable(path, "--out")
         if path.exists() and not convert_config.overwrite:
             raise UserError(f"--out: {path} exists; choose another file or give --overwrite.")
     try:

@@ -45,6 +45,7 @@ class Draft:
         same: keys that say what is always so here.
         left: keys without a counterpart, with what to do instead.
         files: texts of files that belong beside the configuration, by the end of their name.
+        taken: keys that `take` has used up, with their values.
     """
 
     rest: dict[str, Any]
@@ -52,6 +53,7 @@ class Draft:
     same: list[Fate] = field(default_factory=list)
     left: list[Fate] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, Any] = field(default_factory=dict)
 
     def has(self, key: str) -> bool:
         """Whether a key is there, not used up and not null."""
@@ -59,6 +61,8 @@ class Draft:
 
     def take(self, key: str, default: Any = None) -> Any:
         """Use a key up. A null says nothing, and gives the default."""
+        if key in self.rest:
+            self.taken[key] = self.rest[key]
         value = self.rest.pop(key, None)
         return default if value is None else value
 
@@ -109,8 +113,13 @@ class Draft:
             self.leave(key, why)
 
     def finish(self) -> None:
-        """List what nothing has asked for."""
+        """List what nothing has asked for, and what went into options whose notes do not say so."""
         self.leave_below("", UNKNOWN)
+        told = {fate.key for fate in (*self.same, *self.left)}
+        notes = " ".join(entry.note for entry in self.entries)
+        for key, value in self.taken.items():
+            if key not in told and key not in notes:
+                self.same.append(Fate(key, value, "went into the options above"))
 
 
 def leaves(tree: Tree, above: str = "") -> dict[str, Any]:

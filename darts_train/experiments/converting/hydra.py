@@ -8,6 +8,7 @@ import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,19 @@ from darts_train.experiments.space.file import read_mapping
 
 FILE = "FILE"
 SELF, SUFFIX = "_self_", ".yaml"
-OF_HYDRA = ("hydra", "hydra/")
+OF_HYDRA, GLOBAL = "hydra", "_global_"
 DEEPEST = 16
 _REFERENCE = re.compile(r"\$\{([^${}]+)\}")
 Tree = dict[str, Any]
+
+
+@dataclass
+class _Top:
+    """The root of a tree, what the command line chooses of groups, and which groups were found."""
+
+    root: Path
+    choices: dict[str, str]
+    used: set[str] = field(default_factory=set)
 
 
 def is_hydra(tree: Mapping[str, Any]) -> bool:
@@ -35,10 +45,10 @@ def compose(file: Path, tree: Tree, changes: Sequence[str]) -> Tree:
     a reference that leads nowhere.
     """
     choices, values = _changes(file.parent, changes)
-    used: set[str] = set()
-    whole = _merged(file.parent, tree, file, choices, used, "", 0)
-    for group in set(choices) - used:
-        raise UserError(f"{SET}: {group}: {file} has no group of that name{nearest(group, used, 1)}.")
+    top = _Top(file.parent, choices)
+    whole = _merged(tree, _Place(file), top)
+    for group in set(choices) - top.used:
+        raise UserError(f"{SET}: {group}: {file} has no group of that name{nearest(group, top.used, 1)}.")
     for key, value in values:
         _change(whole, key, value)
     found = _resolved(whole, whole, "", 0)
@@ -58,55 +68,63 @@ def _changes(root: Path, changes: Sequence[str]) -> tuple[dict[str, str], list[t
     return choices, values
 
 
-def _merged(
-    root: Path, tree: Tree, file: Path, choices: dict[str, str], used: set[str], group: str, depth: int
-) -> Tree:
-    """A file with what its defaults list names, in that order; the file itself where `_self_` stands, else last."""
-    if depth > DEEPEST:
-        raise UserError(f"{FILE}: {file}: its defaults lead around in a circle.")
-    own = {key: value for key, value in tree.items() if key != "defaults"}
-    found: Tree = {}
+@dataclass(frozen=True)
+class _Place:
+    """A file of the tree: its group, the package that its keys belong below, and how deep its defaults are nested."""
+
+    file: Path
+    group: str = ""
+    package: str = ""
+    depth: int = 0
+
+
+def _merged(tree: Tree, place: _Place, top: _Top) -> Tree:
+    """A file below its package, with what its defaults list names: in that order, itself where `_self_` is, else last."""
+    if place.depth > DEEPEST:
+        raise UserError(f"{FILE}: {place.file}: its defaults lead around in a circle.")
     entries = tree.get("defaults", [])
     if not isinstance(entries, list):
-        raise UserError(f"{FILE}: {file}: defaults must be a list.")
+        raise UserError(f"{FILE}: {place.file}: defaults must be a list.")
+    own = _below(place.package, {key: value for key, value in tree.items() if key != "defaults"})
+    found: Tree = {}
     for entry in entries if SELF in entries else [*entries, SELF]:
-        part = own if entry == SELF else _part(root, entry, file, choices, used, group, depth)
-        _merge(found, part)
+        _merge(found, own if entry == SELF else _part(entry, place, top))
     return found
 
 
-def _part(root: Path, entry: Any, file: Path, choices: dict[str, str], used: set[str], group: str, depth: int) -> Tree:
-    """What one entry of a defaults list stands for, below its package."""
-    if isinstance(entry, str):
-        return _option(root, group, entry, file, choices, used, depth, package=group)
-    if not isinstance(entry, dict) or len(entry) != 1:
-        raise UserError(f"{FILE}: {file}: defaults: {entry!r:.60} is neither a name nor group: choice.")
-    ((key, choice),) = entry.items()
-    words = str(key).split()
-    optional, name = "optional" in words, words[-1].lstrip("/")
-    if "override" in words or name.startswith(OF_HYDRA[0]):
-        return {}
-    name, _, package = name.partition("@")
-    used.add(name)
-    choice = choices.get(name, choice)
-    if choice is None or (optional and not (root / name / f"{choice}{SUFFIX}").is_file()):
-        return {}
-    return _option(root, name, str(choice), file, choices, used, depth, package=package or name)
-
-
-def _option(
-    root: Path, group: str, choice: str, file: Path, choices: dict[str, str], used: set[str], depth: int, package: str
-) -> Tree:
-    path = root / group / f"{choice.removesuffix(SUFFIX)}{SUFFIX}"
-    if not path.is_file():
-        there = sorted(one.stem for one in (root / group).glob(f"*{SUFFIX}"))
-        raise UserError(f"{FILE}: {file}: {group or 'defaults'}: there is no {choice}; there are {listing(there)}.")
-    tree = _merged(root, read_mapping(path, FILE), path, choices, used, group, depth + 1)
-    if re.match(r"\s*#\s*@package\s+_global_", path.read_text(encoding="utf-8")) or package == "_global_":
-        return tree
+def _below(package: str, tree: Tree) -> Tree:
     for part in reversed([part for part in re.split(r"[./]", package) if part]):
         tree = {part: tree}
     return tree
+
+
+def _part(entry: Any, place: _Place, top: _Top) -> Tree:
+    """What one entry of a defaults list stands for."""
+    if isinstance(entry, str):
+        return _option(place.group, entry, place.package, place, top)
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise UserError(f"{FILE}: {place.file}: defaults: {entry!r:.60} is neither a name nor group: choice.")
+    ((key, choice),) = entry.items()
+    words = str(key).split()
+    name, _, package = words[-1].partition("@")
+    group = name.lstrip("/") if name.startswith("/") or not place.group else f"{place.group}/{name}"
+    if "override" in words or group.split("/")[0] == OF_HYDRA:
+        return {}
+    top.used.add(group)
+    choice = top.choices.get(group, choice)
+    if choice is None or ("optional" in words and not (top.root / group / f"{choice}{SUFFIX}").is_file()):
+        return {}
+    return _option(group, str(choice), package or group, place, top)
+
+
+def _option(group: str, choice: str, package: str, place: _Place, top: _Top) -> Tree:
+    path = top.root / group / f"{choice.removesuffix(SUFFIX)}{SUFFIX}"
+    if not path.is_file():
+        there = listing(sorted(one.stem for one in (top.root / group).glob(f"*{SUFFIX}"))) or "none"
+        raise UserError(f"{FILE}: {place.file}: {group or 'defaults'}: there is no {choice}; there are {there}.")
+    tree = read_mapping(path, FILE)
+    everywhere = package == GLOBAL or re.match(rf"\s*#\s*@package\s+{GLOBAL}", path.read_text(encoding="utf-8"))
+    return _merged(tree, _Place(path, group, "" if everywhere else package, place.depth + 1), top)
 
 
 def _merge(into: Tree, other: Tree) -> None:
@@ -122,7 +140,8 @@ def _change(tree: Tree, key: str, value: str) -> None:
     at: Any = tree
     for part in name.split("."):
         if not key.startswith("+") and (not isinstance(at, dict) or part not in at):
-            raise UserError(f"{SET}: there is no {name}{nearest(part, at or (), 1)}; +{name}={value} adds it.")
+            close = nearest(part, at, 1) if isinstance(at, dict) else ""
+            raise UserError(f"{SET}: there is no {name}{close}; +{name}={value} adds it.")
         at = at.get(part) if isinstance(at, dict) else None
     set_value(tree, name, parsed(value))
 
