@@ -30,6 +30,7 @@ _PUBLIC = {
     "tune_smp": "experiments.tune",
     "optuna_sweep_smp": "experiments.sweep",
     "sweep_status": "experiments.status",
+    "convert_config": "experiments.converting.convert",
     "train_pixel_baseline": "experiments.pixel_baseline",
     "list_runs": "artifacts.listing",
     "report": "reporting.report",

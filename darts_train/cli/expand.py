@@ -113,6 +113,11 @@ def _parameter(option: CommandOption) -> inspect.Parameter:
     settings["rich_help_panel"] = option.group.title
     if not option.type.is_flag:
         settings |= {"parser": _parser(option), "metavar": metavar}
+    if option.positional:
+        argument = typer.Argument(default, metavar=option.flags[0], help=text, show_default=False)
+        argument.rich_help_panel = option.group.title
+        kind = option.type.kinds[0]
+        return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=argument, annotation=kind)
     annotation = bool if option.type.is_flag else list[Any] if option.type.many else typing.Any
     info = typer.Option(default, *option.flags, **settings)
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=info, annotation=annotation)

@@ -14,6 +14,7 @@ from darts_train.base.disk_room import cause_of_full_disk, no_room
 from darts_train.base.errors import UserError
 from darts_train.cli import (  # noqa: F401  (they declare their commands)
     chips,
+    convert_config,
     data,
     deploy,
     download,

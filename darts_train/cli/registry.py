@@ -19,6 +19,7 @@ class CommandOption:
     default: Any
     help: str
     aliases: tuple[str, ...]
+    positional: bool = False
 
     @property
     def required(self) -> bool:
@@ -27,7 +28,9 @@ class CommandOption:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Option names with dashes; a boolean as `--x/--no-x`."""
+        """Option names with dashes; a boolean as `--x/--no-x`; of a positional one its name in capitals."""
+        if self.positional:
+            return (self.name.upper(),)
         flag = flag_name(self.name)
         first = f"{flag}/--no-{flag[2:]}" if self.type.is_flag else flag
         return (first, *self.aliases)
@@ -68,6 +71,7 @@ def _options_of(group: type[OptionGroup]) -> tuple[CommandOption, ...]:
             default=field.default,
             help=field.metadata["help"],
             aliases=field.metadata["aliases"],
+            positional=field.metadata["positional"],
         )
         for field in dataclasses.fields(group)  # type: ignore[arg-type]
     )

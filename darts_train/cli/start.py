@@ -23,18 +23,25 @@ def quickstart(quickstart: Quickstart) -> None:
 def init_config(init_config: InitConfig) -> None:
     """Write a commented configuration file.
 
-    Every option of the commands that belong to the preset, with its default and what it means.
+    raster, planet and sweep: every option of their commands, with its default and what it means. The others are
+    whole configurations of known data; --list-presets says which.
     """
     from darts_train.base.files import write_text
-    from darts_train.cli.init_config import config_text
+    from darts_train.cli.init_config import files_to_write, preset_list
 
-    if init_config.out.exists() and not init_config.overwrite:
-        raise UserError(f"--out: {init_config.out} exists; choose another file or give --overwrite.")
+    if init_config.list_presets:
+        print(preset_list())
+        return
+    files = files_to_write(init_config.preset, init_config.out)
+    for path in files:
+        if path.exists() and not init_config.overwrite:
+            raise UserError(f"--out: {path} exists; choose another file or give --overwrite.")
     try:
-        write_text(init_config.out, config_text(init_config.preset))
+        for path in reversed(list(files)):
+            write_text(path, files[path])
     except OSError as error:
         raise UserError(f"--out: {init_config.out} cannot be written: {error.strerror}.") from None
-    print(f"Wrote {init_config.out}. Fill in the paths; darts reads it from the working directory.")
+    print(f"Wrote {' and '.join(map(str, files))}. Fill in the paths; darts reads it from the working directory.")
 
 
 @command(app, "Start")

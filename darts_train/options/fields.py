@@ -21,14 +21,16 @@ def option(
     high: float | None = None,
     above: float | None = None,
     commas: bool = True,
+    positional: bool = False,
 ) -> Any:
     """Declare an option of a group.
 
     `low` and `high` are inclusive limits, `above` an exclusive one; they hold for each item of a tuple.
     `aliases` are further option names, with their dashes. `commas` says whether `a,b` is two items
-    (never for regions, samples and paths, whose names contain commas).
+    (never for regions, samples and paths, whose names contain commas). A `positional` one is given without its name.
     """
     metadata = {"help": help, "aliases": aliases, "low": low, "high": high, "above": above, "commas": commas}
+    metadata["positional"] = positional
     return dataclasses.field(default=default, metadata=metadata)
 
 

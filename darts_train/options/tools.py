@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from darts_train.options.fields import OptionGroup, option
+from darts_train.options.presets import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,8 @@ class InitConfig(OptionGroup):
     """A configuration file to start from."""
 
     out: Path = option("File to write.", Path("config.toml"))
-    preset: Literal["raster", "planet", "sweep"] = option("What it is for.", "raster")
+    preset: Preset = option("What it is for.", "raster")
+    list_presets: bool = option("Only say which there are.", False)
     overwrite: bool = option("Replace what is there.", False)
 
 

@@ -10,10 +10,28 @@ from darts_train.cli.config_file import read_options
 from darts_train.cli.registry import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+RASTER_RUN = ("preprocess-raster-train-data", "train-smp")
 COMMANDS_OF = {
     "raster.toml": ("preprocess-raster-train-data", "cross-validation-smp"),
     "planet.toml": ("preprocess-planet-train-data", "cross-validation-smp"),
     "s2.toml": ("preprocess-s2-train-data", "cross-validation-smp"),
+    "kelp-wanted-ensemble.toml": ("preprocess-raster-train-data", "cross-validation-smp"),
+    **dict.fromkeys(
+        (
+            f"{name}.toml"
+            for name in (
+                "kelp-rgb",
+                "kelp-rgbi",
+                "kelp-ps8b",
+                "mussels-rgb",
+                "goosenecks",
+                "kelp-wanted",
+                "flood-resnet34",
+                "flood-mobilenet",
+            )
+        ),
+        RASTER_RUN,
+    ),
 }
 
 

@@ -65,12 +65,17 @@ def read_source(path: Path, option: str) -> tuple[dict[str, Any], Source]:
     return content, Source(str(path), text, path.suffix.lower())
 
 
+def yaml_value(text: str) -> Any:
+    """A value as YAML files have it here. Raises YAMLError, ValueError or RecursionError for what is none."""
+    return yaml.load(text, Loader=_Loader)
+
+
 def _parse(text: str, suffix: str) -> Any:
     if suffix == ".toml":
         return tomllib.loads(text)
     if suffix == ".json":
         return json.loads(text, object_pairs_hook=_unique)
-    return yaml.load(text, Loader=_Loader)
+    return yaml_value(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
