@@ -8,9 +8,12 @@ from typing import Any
 DIGEST_BYTES = 16
 
 
-def hash_bytes(data: bytes | memoryview) -> str:
-    """BLAKE2b of bytes as 32 hexadecimal characters."""
-    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+def hash_bytes(*parts: bytes | memoryview) -> str:
+    """BLAKE2b of bytes, one part after the other, as 32 hexadecimal characters."""
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def hash_json(value: Any) -> str:

@@ -19,7 +19,7 @@ _HEADERS = ("zarr.json", ".zarray", ".zattrs")
 
 def patch_checksum(x: np.ndarray, y: np.ndarray) -> str:
     """Checksum of one patch: codes uint16 [c, h, w] and classes uint8 [h, w], little-endian, in C order."""
-    return hash_bytes(np.ascontiguousarray(x, "<u2").tobytes() + np.ascontiguousarray(y, "u1").tobytes())
+    return hash_bytes(np.ascontiguousarray(x, "<u2").data.cast("B"), np.ascontiguousarray(y, "u1").data.cast("B"))
 
 
 def manifest_hash(config: SetConfig, checksums: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ def check_tile(tile: Tile, config: SetConfig) -> None:
     if tile.y.dtype != np.uint8 or tile.y.shape != (count, side, side):
         raise ValueError(f"tile {tile.key}: y is {tile.y.dtype} {tile.y.shape} for {count} rows")
     known = [*range(len(config.classes)), config.ignore_index]
-    unknown = np.setdiff1d(np.unique(tile.y), known)
+    unknown = np.setdiff1d(_values_in(tile.y), known)
     if unknown.size:
         raise ValueError(f"tile {tile.key}: y holds {unknown.tolist()}, classes are {known}")
     if tile.number < 0 or any(row.sample_id != tile.scene_id for row in tile.rows):
@@ -81,6 +81,14 @@ def check_tile(tile: Tile, config: SetConfig) -> None:
     if any(not set(row.columns) <= declared for row in tile.rows):
         raise ValueError(f"tile {tile.key}: a row has columns beyond {sorted(declared)}")
     check_record(tile)
+
+
+def _values_in(y: np.ndarray) -> np.ndarray:
+    """The values of classes uint8 [n, h, w], counted patch by patch: sorting them takes ten times as long."""
+    there = np.zeros(256, bool)
+    for patch in y:
+        there |= np.bincount(patch.ravel(), minlength=256) > 0
+    return np.flatnonzero(there)
 
 
 def check_record(tile: Tile | StagedTile) -> None:

@@ -126,6 +126,8 @@ class FeatureStack:
 
         Where the window reaches beyond the scene there is NaN, but in bands of auxiliary rasters.
         """
+        if all(name in scene.bands for name in self.names):
+            return scene.read(self.names, window)
         result = np.empty((len(self.names), window.height, window.width), np.float32)
         sources = self._sources(scene)
         terrain = self._terrain_of(scene)

@@ -75,8 +75,11 @@ def cut_tile(sample: Sample, windows: list[Window], recipe: Recipe) -> CutTile:
     Raises UserError where a file cannot be read.
     """
     area = area_of(windows)
+    classes = sample.labels.read(area)
+    if recipe.patches.min_valid_fraction > 0 and (classes == IGNORE_INDEX).all():
+        return _nothing(len(windows), recipe)
     sample = _read_once(sample, area.grown(recipe.erosion))
-    values, classes = _area(sample, area, recipe)
+    values = _area(sample.scene, area, classes, recipe)
     sources = _sources(sample.scene, area, recipe, values)
     hidden = recipe.stack.hidden(sample.scene, area, values)
     inside = _inside(sample.scene, area)
@@ -109,22 +112,31 @@ def _read_once(sample: Sample, area: Window) -> Sample:
     return sample if holding is None else replace(sample, scene=holding(area))
 
 
-def _area(sample: Sample, area: Window, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Values float32 [c, h, w] and classes uint8 [h, w] of an area, masked.
+def _nothing(count: int, recipe: Recipe) -> CutTile:
+    """A tile of `count` patches in which nothing is labelled: all are dropped, and no image is read."""
+    size, bands = recipe.patches.patch_size, len(recipe.bands)
+    dropped = np.array([count] + [0] * (len(DROP_REASONS) - 1), np.int64)
+    x, y = np.empty((0, bands, size, size), np.uint16), np.empty((0, size, size), np.uint8)
+    return CutTile(x, y, np.empty(0, np.int64), np.zeros(bands, np.int64), dropped)
 
-    Values are NaN where the quality is 0. Classes are IGNORE_INDEX where the quality is not 2 or the eroded mask
-    says so, and where any band that is not optional has no data. Indices are not masked yet: where they mean
-    nothing, labels count.
+
+
+def _area(scene: Scene, area: Window, classes: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Values float32 [c, h, w] of an area, NaN where the quality is 0; its classes uint8 [h, w] are masked.
+
+    They become IGNORE_INDEX where the quality is not 2 or the eroded mask says so, and where any band that is not
+    optional has no data. Indices are not masked yet: where they mean nothing, labels count.
     """
     halo = recipe.erosion
-    quality = sample.scene.quality(area.grown(halo))
+    quality = scene.quality(area.grown(halo))
     here = area.slices(area.grown(halo))
     trusted = erode_valid(quality == HIGH_QUALITY, halo)[here]
-    values = recipe.stack.compute(sample.scene, area)
-    values[:, quality[here] == INVALID] = np.nan
-    classes = sample.labels.read(area)
+    values = recipe.stack.compute(scene, area)
+    invalid = quality[here] == INVALID
+    if invalid.any():
+        values[:, invalid] = np.nan
     classes[~(trusted & recipe.stack.known(values))] = IGNORE_INDEX
-    return values, classes
+    return values
 
 
 def _sources(scene: Scene, area: Window, recipe: Recipe, values: np.ndarray) -> dict[str, np.ndarray]:

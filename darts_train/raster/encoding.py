@@ -47,16 +47,23 @@ def _encode_band(values: np.ndarray, band: Band, codes: np.ndarray) -> int:
 
 def _encode_rows(values: np.ndarray, band: Band, codes: np.ndarray) -> int:
     exact = values.astype(np.float64)
-    exact -= band.offset
-    exact /= band.scale
+    if band.offset != 0:
+        exact -= band.offset
+    if band.scale != 1:
+        exact /= band.scale
     np.rint(exact, out=exact)
     missing = np.isnan(exact)
-    if missing.any():
+    some = missing.any()
+    if some:
         exact[missing] = 0
-    clipped = np.clip(exact, 0, MAX_CODE)
-    beyond = int(np.count_nonzero(clipped != exact))
-    codes[:] = clipped
-    codes[missing] = NODATA
+    beyond = 0
+    if exact.size and (exact.min() < 0 or exact.max() > MAX_CODE):
+        clipped = np.clip(exact, 0, MAX_CODE)
+        beyond = int(np.count_nonzero(clipped != exact))
+        exact = clipped
+    codes[:] = exact
+    if some:
+        codes[missing] = NODATA
     return beyond
 
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -89,9 +89,17 @@ def mapping_text(mapping: Mapping[int, int]) -> str:
 
 def classes_of(values: np.ndarray, valid: np.ndarray, mapping: Mapping[int, int]) -> np.ndarray:
     """Class indices uint8 of label values; IGNORE_INDEX where not valid, and at values that the mapping lacks."""
-    classes = np.full(values.shape, IGNORE_INDEX, np.uint8)
-    for value, index in mapping.items():
-        classes[values == value] = index
+    if _is_short(values):
+        table = np.full(_numbers_of(values.dtype), IGNORE_INDEX, np.uint8)
+        limits = np.iinfo(values.dtype)
+        for value, index in mapping.items():
+            if limits.min <= value <= limits.max:
+                table[value] = index  # a negative one from the end, as its unsigned twin
+        classes = np.take(table, _unsigned(values))
+    else:
+        classes = np.full(values.shape, IGNORE_INDEX, np.uint8)
+        for value, index in mapping.items():
+            classes[values == value] = index
     classes[~valid] = IGNORE_INDEX
     return classes
 
@@ -99,5 +107,23 @@ def classes_of(values: np.ndarray, valid: np.ndarray, mapping: Mapping[int, int]
 def uncovered(values: np.ndarray, valid: np.ndarray, mapping: Mapping[int, int]) -> dict[float, int]:
     """Pixels per value that is valid and that the mapping lacks."""
     left = values[valid]
-    found, counts = np.unique(left, return_counts=True)
+    if _is_short(left):  # counted without being sorted
+        everything = np.bincount(_unsigned(left), minlength=_numbers_of(left.dtype))
+        seen = np.flatnonzero(everything)
+        found, counts = seen.astype(_unsigned(left).dtype).view(left.dtype), everything[seen]
+    else:
+        found, counts = np.unique(left, return_counts=True)
     return {float(value): int(n) for value, n in zip(found, counts, strict=True) if value not in mapping}
+
+
+def _is_short(values: np.ndarray) -> bool:
+    """Whether a table of all numbers that the type can say is small."""
+    return values.dtype.kind in "ui" and values.dtype.itemsize <= 2
+
+
+def _numbers_of(dtype: np.dtype[Any]) -> int:
+    return int(2 ** (8 * dtype.itemsize))
+
+
+def _unsigned(values: np.ndarray) -> np.ndarray:
+    return values.view(f"u{values.dtype.itemsize}")

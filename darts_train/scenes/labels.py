@@ -66,9 +66,7 @@ class RasterLabels:
     def census(self) -> dict[float, int]:
         """Pixels per value that stands for no class, over the whole raster by parts; empty where all is well."""
         found: dict[float, int] = {}
-        rows = max(1, _CENSUS_PIXELS // self.file.grid.width)
-        for top in range(0, self.file.grid.height, rows):
-            part = Window(0, top, self.file.grid.width, rows).intersection(self.file.grid.extent)
+        for part in self.file.parts(_CENSUS_PIXELS):
             values, valid = self.file.read([0], part, self._nodata)
             for value, pixels in uncovered(values[0], valid[0], self.mapping).items():
                 found[value] = found.get(value, 0) + pixels

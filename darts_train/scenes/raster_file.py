@@ -4,6 +4,7 @@ A file is opened for each read and closed again: a set has thousands of scenes, 
 fork. Opening costs a millisecond, a window of some million pixels a hundred times that.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ class RasterFile:
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     nodata: tuple[float | None, ...]
+    block: tuple[int, int] = (1, 1)  # height and width of what the file decodes at once, pixels
 
     @classmethod
     def open(cls, path: Path) -> "RasterFile":
@@ -71,7 +73,19 @@ class RasterFile:
             scales=chosen(dataset.scales),
             offsets=chosen(dataset.offsets),
             nodata=chosen(dataset.nodatavals),
+            block=dataset.block_shapes[shown[0]],
         )
+
+    def parts(self, pixels: int) -> Iterator[Window]:
+        """Windows of about so many pixels that cover the raster once, each block of the file in as few as can be."""
+        height, width = self.block
+        across = self.grid.width if width >= self.grid.width else max(width, math.isqrt(pixels) // width * width)
+        across = min(across, self.grid.width)
+        down = max(1, pixels // across)
+        down = max(height, down // height * height) if height <= down else down
+        for top in range(0, self.grid.height, down):
+            for left in range(0, self.grid.width, across):
+                yield Window(left, top, across, down).intersection(self.grid.extent)
 
     def read(self, bands: Sequence[int], window: Window, nodata: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Pixels of a window, which may reach beyond the raster.
@@ -87,6 +101,8 @@ class RasterFile:
             raster, at no data, at NaN and at infinity. Raises UserError where the file cannot be read.
         """
         inside = window.intersection(self.grid.extent)
+        if inside == window and len(bands):
+            return self._read_inside(bands, window, nodata)
         dtype = np.result_type(*(self.dtypes[band] for band in bands)) if len(bands) else np.dtype(np.uint8)
         values = np.zeros((len(bands), window.height, window.width), dtype)
         valid = np.zeros(values.shape, bool)

@@ -183,12 +183,10 @@ class RasterScene:
         positions = [self.names.index(name) for name in names]
         counts, valid = self._counts(positions, window)
         values = np.empty(counts.shape, np.float32)
-        rows = max(1, _BLOCK_PIXELS // max(1, window.width))
         for i, position in enumerate(positions):
-            for top in range(0, window.height, rows):  # float64 for the line, within the processor's cache
-                part = slice(top, top + rows)
-                values[i, part] = counts[i, part] * np.float64(self.scales[position]) + self.offsets[position]
-        values[~valid] = np.nan
+            _convert(counts[i], self.scales[position], self.offsets[position], values[i])
+            if not valid[i].all():
+                values[i][~valid[i]] = np.nan
         return values
 
     def quality(self, window: Window) -> np.ndarray:
@@ -200,7 +198,9 @@ class RasterScene:
         """Counts [b, h, w] of bands by position, and where they are valid."""
         if self.held is not None and window.intersection(self.held.window) == window:
             place = window.slices(self.held.window)
-            return self.held.counts[(list(positions), *place)], self.held.valid[(list(positions), *place)]
+            whole = list(positions) == list(range(len(self.names)))
+            bands = slice(None) if whole else list(positions)  # a view where all are asked for
+            return self.held.counts[bands][:, *place], self.held.valid[bands][:, *place]
         if not self.zero_bands:
             return self.file.read(positions, window, self.nodata)
         everything = range(len(self.names))
@@ -208,6 +208,17 @@ class RasterScene:
         counts, valid = self.file.read(everything, window, float("nan") if zero_declared else self.nodata)
         valid &= counts[list(self.zero_bands)].any(axis=0)
         return counts[list(positions)], valid[list(positions)]
+
+
+def _convert(counts: np.ndarray, scale: float, offset: float, values: np.ndarray) -> None:
+    """Write the values float32 [h, w] of counts [h, w]."""
+    if (scale, offset) == (1, 0):
+        values[:] = counts
+        return
+    rows = max(1, _BLOCK_PIXELS // max(1, counts.shape[1]))
+    for top in range(0, len(counts), rows):  # float64 for the line, within the processor's cache
+        part = slice(top, top + rows)
+        values[part] = counts[part] * np.float64(scale) + offset
 
 
 def _names(file: RasterFile) -> tuple[str, ...]:

@@ -160,3 +160,13 @@ def test_rows():
     assert row.class_fractions == [6 / 16, 6 / 16, 0.0]
     assert (row.valid_fraction, row.positive_fraction, row.empty) == (0.75, 0.375, False)
     assert row.geometry is not None
+
+
+def test_where_nothing_is_labelled_no_image_is_read():
+    class NoLabels(MadeLabels):
+        def read(self, window):
+            return np.full((window.height, window.width), IGNORE_INDEX, np.uint8)
+
+    unreadable = MadeScene({"red": None, "dem": None})
+    tile = cut_tile(Sample(unreadable, NoLabels(), "a"), [Window(0, 0, 16, 16)] * 3, recipe(min_valid_fraction=0.1))
+    assert (tile.x.shape, tile.dropped.tolist()) == ((0, 2, 16, 16), [3, 0, 0, 0])

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -12,7 +13,7 @@ from darts_train.scenes.class_values import classes_of, could_be_pairs, mapping_
 from darts_train.scenes.labels import PolygonLabels, RasterLabels, check_label_raster, polygons_on
 from darts_train.scenes.polygons import class_indices, mend, read_polygons
 from darts_train.scenes.raster_file import RasterFile
-from tests.support.geo import CELL, ORIGIN, UTM, box, test_data, write_polygons, write_raster
+from tests.support.geo import CELL, ORIGIN, SAMPLE, UTM, box, test_data, write_polygons, write_raster
 
 GRID = Grid(20, 16, (CELL, 0.0, ORIGIN[0], 0.0, -CELL, ORIGIN[1]), UTM)
 
@@ -51,7 +52,7 @@ def test_remaps_that_contradict_their_form():
         parse_remap("0:1", 3, "list")
     with pytest.raises(UserError, match="--remap-format pairs"):
         parse_remap("0 1 2", 3, "pairs")
-    with pytest.raises(UserError, match=r"0 0 4 1' is not|4 is no class.*bare pairs want --remap-format pairs"):
+    with pytest.raises(UserError, match=r"4 is no class; .* bare pairs want --remap-format pairs"):
         parse_remap("0 0 4 1", 3)
 
 
@@ -253,3 +254,26 @@ def test_real_polygons_on_a_real_orthophoto():
     assert shares == pytest.approx([0.039, 0.054, 0.106, 0.141], abs=0.002)
     classes = ("background", "a", "b", "c", "d")  # values are indices where they are no names
     assert np.array_equal(class_indices(polygons, classes, "x"), class_indices(polygons, names, "x"))
+
+
+@pytest.mark.parametrize(
+    ("block", "pixels"), [((16, 16), 700), ((1, 40), 100), ((64, 40), 100), ((8, 40), 1600), ((1, 1), 7)]
+)
+def test_parts_cover_a_raster_once(block, pixels):
+    file = RasterFile.open(SAMPLE / "landsat7_mask.tif")
+    part = dataclasses.replace(file, grid=Grid(40, 50), block=block)
+    counts = np.zeros((50, 40), int)
+    for window in part.parts(pixels):
+        counts[window.slices(Window(0, 0, 40, 50))] += 1
+    assert (counts == 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "int32", "float32"])
+def test_values_of_all_types(dtype):
+    values = np.array([[0, 3, 7], [7, 100, 3]], dtype)
+    values[0, 0] = -1 if np.dtype(dtype).kind in "if" else 0
+    mapping = {-1: 1, 3: 0, 300: 1, -70000: 0}
+    expected = [[1 if values[0, 0] < 0 else 255, 0, 255], [255, 255, 0]]
+    assert classes_of(values, np.ones((2, 3), bool), mapping).tolist() == expected
+    others = {7.0: 2, 100.0: 1} | ({} if values[0, 0] < 0 else {0.0: 1})
+    assert uncovered(values, np.ones((2, 3), bool), mapping) == others
