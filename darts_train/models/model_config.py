@@ -21,6 +21,7 @@ LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
 LARGEST_IMAGE = 16384  # side of what a file may have a patch resized or padded to
 SOURCE_SETTINGS = ("scale", "offset", "nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius")
+PICTURE_FIT = "picture_fit"  # in `source`: how whole pictures became patches; absent where they were cut
 
 
 def make_model_config(
@@ -41,8 +42,9 @@ def make_model_config(
     `model` holds the arguments of `smp.create_model`, `options` among them; `classes` names them all, the background
     first; `threshold` is the probability from which a pixel is positive where there are two classes. `settings` are
     those of the train data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept
-    under `source`, so that a map is made of the same bands. `fit` says how patches are fitted to the network, and the
-    size of `models.fit.Fit`; None takes them as they are. Raises UserError below two classes.
+    under `source`, so that a map is made of the same bands, of pictures that are fitted alike. `fit` says how patches
+    are fitted to the network, and the size of `models.fit.Fit`; None takes them as they are. Raises UserError below two
+    classes.
     """
     return {
         "model_framework": "smp",
@@ -70,6 +72,8 @@ def _fit_facts(fit: tuple[FitKind, int] | None) -> dict[str, Any]:
 
 def _source_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {key: settings[key] for key in SOURCE_SETTINGS if settings.get(key) is not None}
+    if settings.get("fit", "tile") != "tile":
+        chosen[PICTURE_FIT] = settings["fit"]
     return {key: list(value) if isinstance(value, list | tuple) else value for key, value in chosen.items()}
 
 
@@ -133,7 +137,7 @@ class ModelConfig(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     ignore_index: int = Field(ge=0, le=255)
     threshold: float = Field(gt=0, le=1)
-    source: dict[str, float | list[str]] = {}
+    source: dict[str, float | str | list[str]] = {}
 
     @property
     def fitting(self) -> Fit:

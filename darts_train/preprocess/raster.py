@@ -18,14 +18,13 @@ from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.pairs import Pair, find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
 from darts_train.preprocess.photos import (
-    check_masks,
     check_photos,
     fit_samples,
+    look_at_pictures,
     mask_values,
     open_all,
     open_labels,
     photo_columns,
-    say_pictures,
 )
 from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.set_bands import earlier_config, set_bands
@@ -69,8 +68,7 @@ def preprocess_raster_train_data(
     pairs = find_pairs(raster)
     labelled = [pair for pair in pairs if pair.label is not None]
     opened = open_all(labelled, lambda pair: _sample(pair, raster, photos), lambda pair: pair.sample_id)
-    say_pictures(opened)
-    check_masks(opened, photos)
+    look_at_pictures(opened, photos, raster.bands)
     _check_values(opened, raster)
     opened = fit_samples(opened, photos, patches.patch_size)
     unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in pairs if pair.label is None]

@@ -86,7 +86,8 @@ def check_label_raster(image: RasterFile, label: RasterFile) -> None:
     if both_placed and not same_crs(label.grid.crs, image.grid.crs):
         differences.append(f"{label.grid.crs} against {image.grid.crs}")
     if differences:
-        raise UserError(f"{label.path} does not lie on {image.path}: {'; '.join(differences)}.")
+        how = "" if getattr(image, "orientation", 1) == 1 else " (turned as its EXIF says; turn the labels too)"
+        raise UserError(f"{label.path} does not lie on {image.path}: {'; '.join(differences)}{how}.")
 
 
 @dataclass(frozen=True)

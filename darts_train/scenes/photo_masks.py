@@ -38,8 +38,10 @@ class MaskFile(RasterFile):
             red, green, blue = values.astype(np.uint32)
             return (red << 16 | green << 8 | blue)[None], valid.all(axis=0, keepdims=True)
         if (values != values[:1]).any():
+            is_palette = getattr(self.picture, "palette", None) is not None
             raise UserError(
-                f"{self.path}: a mask in colours; say with --mask-colours which colour is which class (RRGGBB:0,…)."
+                f"{self.path}: a mask in colours; say with --mask-colours which colour is which class (RRGGBB:0,…)"
+                f"{', or with --remap alone which palette index' if is_palette else ''}."
             )
         grey, present = values[:1], valid.all(axis=0, keepdims=True)
         if self.threshold is None:
