@@ -61,8 +61,8 @@ def open_all(items: Sequence[S], open_one: Callable[[S], T], name: Callable[[S],
     if len(errors) == 1:
         raise next(iter(errors.values()))
     if errors:
-        for error in list(errors.values())[:_SHOWN]:
-            _log.warning("%s", error)
+        for reason in list(errors.values())[:_SHOWN]:
+            _log.warning("%s", reason)
         raise UserError(
             f"{len(errors)} of {len(items)} pairs cannot be used: {listing(errors, 6)}. What is wrong is said above"
             f"{f' of the first {_SHOWN}' if len(errors) > _SHOWN else ''}; mend them, or take them out."
