@@ -4,17 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from darts_train.base.errors import UserError
+from darts_train.base.log import logger
 from darts_train.features.masking import rules_of
 from darts_train.features.stack import DEM, FeatureStack
 from darts_train.inference.models import MapModel
+from darts_train.models.model_config import PICTURE_FIT
 from darts_train.options.deploying import Predict
+from darts_train.raster.resampling import fitted_size
 from darts_train.scenes.auxiliary import DEM as DEM_BANDS
 from darts_train.scenes.auxiliary import TRENDS, AuxiliaryRaster
+from darts_train.scenes.photo_file import open_picture
+from darts_train.scenes.photo_fit import FittedScene, fitted_grid
 from darts_train.scenes.planet import open_planet_scene
 from darts_train.scenes.raster_scene import RasterScene
 from darts_train.scenes.scene import Scene
 
 OUTER_RADIUS = 100.0  # m, of models that do not say
+_log = logger("inference")
 
 
 def feature_stack(model: MapModel) -> FeatureStack:
@@ -60,13 +66,24 @@ def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[A
     scale = _first(options.scale, model.source.get("scale"))
     offset = _first(options.offset, model.source.get("offset"))
     nodata = _first(options.nodata, model.source.get("nodata"))
-    scene = RasterScene.open(path, _names(path, options, model), scale, offset, nodata).with_steps(scale, offset)
+    names = _names(path, options, model)
+    scene = RasterScene.open(path, names, scale, offset, nodata, opener=open_picture).with_steps(scale, offset)
     scene = scene.as_stored(rules_of(model.source).marks)
     if model.source.get("zero_is_nodata"):
         scene = scene.without_zeros(model.spec.names)
     if DEM in model.spec.names and DEM not in scene.bands:
         raise UserError(f"{path}: the model needs elevation, which only PLANET directories take from --arcticdem-dir.")
-    return scene
+    return _fitted(scene, model)
+
+
+def _fitted(scene: RasterScene, model: MapModel) -> Scene:
+    """The scene as training took its pictures: whole, in the size of a patch; itself where they were cut."""
+    grid = scene.grid
+    size = fitted_size(str(model.source.get(PICTURE_FIT, "tile")), grid.width, grid.height, model.patch_size)
+    if size == (grid.width, grid.height):
+        return scene
+    _log.info("%s: mapped in %d x %d pixels, as the model's train data were resampled", scene.source, *size)
+    return FittedScene(scene, fitted_grid(grid, *size))
 
 
 def _names(path: Path, options: Predict, model: MapModel) -> Sequence[str] | None:
@@ -76,7 +93,7 @@ def _names(path: Path, options: Predict, model: MapModel) -> Sequence[str] | Non
     if options.band_names is not None:
         return options.band_names
     trained: list[str] | None = model.source.get("band_names")
-    if not trained or set(trained) <= set(RasterScene.open(path).names):
+    if not trained or set(trained) <= set(RasterScene.open(path, opener=open_picture).names):
         return None
     return trained
 

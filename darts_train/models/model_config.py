@@ -24,6 +24,7 @@ SOURCE_SETTINGS = (
     "scale", "offset", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius", "qa_band",
     "dem_band", "mask_indices_by_qa", "mask_indices_by_water", "unknown_elevation", "optional_bands", "indices_on",
 )  # fmt: skip
+PICTURE_FIT = "picture_fit"  # in `source`: how whole pictures became patches; absent where they were cut
 
 
 def make_model_config(
@@ -45,9 +46,10 @@ def make_model_config(
     `model` holds the arguments of `smp.create_model`, `options` among them; `classes` names them all, the background
     first; `threshold` is the probability from which a pixel is positive where there are two classes. `settings` are
     those of the train data (`SetConfig.settings`), of which the ones that change what a scene's bands mean are kept
-    under `source`, so that a map is made of the same bands. `fit` says how patches are fitted to the network, and the
-    size of `models.fit.Fit`; None takes them as they are. `derived` names those of the bands that the train data did
-    not hold (`--derive-bands`); a map is made of them as of any others. Raises UserError below two classes.
+    under `source`, so that a map is made of the same bands, of pictures that are fitted alike. `fit` says how patches
+    are fitted to the network, and the size of `models.fit.Fit`; None takes them as they are. `derived` names those of
+    the bands that the train data did not hold (`--derive-bands`); a map is made of them as of any others. Raises
+    UserError below two classes.
     """
     return {
         "model_framework": "smp",
@@ -76,6 +78,8 @@ def _fit_facts(fit: tuple[FitKind, int] | None) -> dict[str, Any]:
 
 def _source_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {key: settings[key] for key in SOURCE_SETTINGS if settings.get(key) is not None}
+    if settings.get("fit", "tile") != "tile":
+        chosen[PICTURE_FIT] = settings["fit"]
     return {key: list(value) if isinstance(value, list | tuple) else value for key, value in chosen.items()}
 
 

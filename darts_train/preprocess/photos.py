@@ -61,8 +61,8 @@ def open_all(items: Sequence[S], open_one: Callable[[S], T], name: Callable[[S],
     if len(errors) == 1:
         raise next(iter(errors.values()))
     if errors:
-        for error in list(errors.values())[:_SHOWN]:
-            _log.warning("%s", error)
+        for reason in list(errors.values())[:_SHOWN]:
+            _log.warning("%s", reason)
         raise UserError(
             f"{len(errors)} of {len(items)} pairs cannot be used: {listing(errors, 6)}. What is wrong is said above"
             f"{f' of the first {_SHOWN}' if len(errors) > _SHOWN else ''}; mend them, or take them out."
@@ -82,7 +82,7 @@ def mask_values(photos: Photos, classes: int) -> dict[int, int] | None:
     return None if photos.mask_threshold is None else {0: 0, 1: 1}
 
 
-def check_masks(samples: Iterable[Sample], photos: Photos) -> None:
+def _check_masks(samples: Iterable[Sample], photos: Photos) -> None:
     """Raise UserError where masks have colours without a class, or where no mask has a value above the threshold."""
     files = [s.labels for s in samples if isinstance(s.labels, RasterLabels) and isinstance(s.labels.file, MaskFile)]
     if photos.mask_colours is not None:
@@ -145,15 +145,38 @@ def _fitted(sample: Sample, fit: str, side: int) -> Sample:
     return replace(sample, scene=FittedScene(scene, grid), labels=FittedLabels(sample.labels, scene.grid, grid))
 
 
-def say_pictures(samples: Iterable[Sample]) -> None:
-    """Say in one line each which pictures are read otherwise than they lie in their files."""
+def look_at_pictures(samples: Sequence[Sample], photos: Photos, bands: Sequence[str] | None) -> None:
+    """Say in one line each which pictures are read otherwise than they lie in their files, and check the others.
+
+    Raises UserError where pictures are grey and `bands` (None: those of the first one) are colours, where masks have
+    colours without a class, and where no mask has a value above the threshold.
+    """
+    _say(samples)
+    _refuse_grey(samples, bands)
+    _check_masks(samples, photos)
+
+
+def _refuse_grey(samples: Sequence[Sample], bands: Sequence[str] | None) -> None:
+    wanted = tuple(bands or (samples[0].scene.bands if samples else ()))
+    if not {"red", "green", "blue"} & set(wanted):
+        return
+    scenes = [sample.scene for sample in samples if isinstance(sample.scene, RasterScene)]
+    grey = [scene.source for scene in scenes if scene.file.colours == ("gray",) and not set(wanted) & set(scene.names)]
+    if grey:
+        raise UserError(
+            f"{len(grey)} of {len(samples)} images are grey, of one band, but {listing(wanted, 4)} are asked:"
+            f" {listing(grey, 3)}; make them RGB, or take them out."
+        )
+
+
+def _say(samples: Iterable[Sample]) -> None:
     found: dict[str, list[str]] = {}
     for sample in samples:
         for file in _files(sample):
             for what in _otherwise(file):
                 found.setdefault(what, []).append(file.path.name)
     for what, names in found.items():
-        _log.info("%d %s (%s)", len(names), what, listing(names, 3))
+        _log.info("%s: %d (%s)", what, len(names), listing(names, 3))
 
 
 def _files(sample: Sample) -> list[RasterFile]:
@@ -168,8 +191,8 @@ def _otherwise(file: RasterFile) -> list[str]:
     if not isinstance(file, PictureFile):
         return []
     says: Mapping[str, bool] = {
-        "pictures are turned as their EXIF orientation says": file.orientation != 1,
-        "palette pictures are read as red, green and blue": file.palette is not None,
-        "pictures in printing colours (CMYK) are read as red, green and blue": file.inks,
+        "turned as the EXIF orientation says": file.orientation != 1,
+        "read as the colours of a palette": file.palette is not None,
+        "read as red, green and blue instead of printing colours (CMYK)": file.inks,
     }
     return [what for what, is_so in says.items() if is_so]

@@ -21,7 +21,7 @@ from darts_train.preprocess.label_values import check_values, label_mapping
 from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.pairs import find_pairs
 from darts_train.preprocess.patching import Recipe, Sample
-from darts_train.preprocess.photos import check_masks, check_photos, fit_samples, photo_columns, say_pictures
+from darts_train.preprocess.photos import check_photos, fit_samples, look_at_pictures, photo_columns
 from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.quality_measures import quality_measures
 from darts_train.preprocess.raster_samples import Opening, open_samples
@@ -62,8 +62,7 @@ def preprocess_raster_train_data(
     check_photos(photos, raster, patches)
     found = find_pairs(raster, pairing)
     opened = open_samples(found.pairs, Opening(raster, pairing, photos, mapping, rules_of(vars(masking)).marks))
-    say_pictures(opened)
-    check_masks(opened, photos)
+    look_at_pictures(opened, photos, raster.bands)
     check_values(opened, raster, pairing)
     opened = fit_samples(opened, photos, patches.patch_size)
     unlabelled = [left_out(pair.sample_id, "no labels", pair.source) for pair in found.pairs if pair.label is None]

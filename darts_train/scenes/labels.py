@@ -86,7 +86,8 @@ def check_label_raster(image: RasterFile, label: RasterFile) -> None:
         raise UserError(f"{label.path}: a label raster has one band, this has {len(label.indexes)}.")
     differences = label_differences(image, label)
     if differences:
-        raise MisfitError(f"{label.path} does not lie on {image.path}: {'; '.join(differences)}.")
+        how = "" if getattr(image, "orientation", 1) == 1 else " (turned as its EXIF says; turn the labels too)"
+        raise MisfitError(f"{label.path} does not lie on {image.path}: {'; '.join(differences)}{how}.")
 
 
 def label_differences(image: RasterFile, label: RasterFile) -> list[str]:

@@ -4,6 +4,7 @@ A picture that needs nothing stays a plain `RasterFile`. Pixels are read by wind
 read, and its pixels are turned and coloured.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,7 +95,10 @@ def _header(file: RasterFile) -> tuple[int, bool]:
     from PIL import Image  # the headers of JPG, PNG, WEBP and TIF; pixels are read by GDAL
 
     try:
-        with Image.open(file.path) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # pixels are not read here
+            picture = Image.open(file.path)
+        with picture:
             value, inks = picture.getexif().get(_ORIENTATION, 1), picture.mode == "CMYK"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 1, False  # a format that only GDAL reads, or a mosaic rather than a photo

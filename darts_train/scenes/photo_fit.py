@@ -84,7 +84,9 @@ class FittedScene:
     def quality(self, window: Window) -> np.ndarray:
         """See `Scene.quality`: invalid where no band has data, high elsewhere."""
         present = ~np.isnan(_values(self)).all(axis=0)
-        return _cut(np.where(present, HIGH_QUALITY, INVALID).astype(np.uint8)[None], window, INVALID)[0]
+        quality = np.where(present, HIGH_QUALITY, INVALID).astype(np.uint8)
+        fitted: np.ndarray = _cut(quality[None], window, INVALID)[0]
+        return fitted
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class FittedLabels:
     def read(self, window: Window) -> np.ndarray:
         """See `Labels.read`."""
         whole = self.labels.read(self.original.extent)
-        return _cut(resample_classes(whole, self.grid.height, self.grid.width)[None], window, IGNORE_INDEX)[0]
+        classes = resample_classes(whole, self.grid.height, self.grid.width)
+        fitted: np.ndarray = _cut(classes[None], window, IGNORE_INDEX)[0]
+        return fitted
 
     def features(self, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
         """See `Labels.features`."""
@@ -124,7 +128,7 @@ def _values(scene: FittedScene) -> np.ndarray:
 def _cut(values: np.ndarray, window: Window, beyond: float) -> np.ndarray:
     """A window of [c, h, w], which may reach beyond."""
     extent = Window(0, 0, values.shape[2], values.shape[1])
-    result = np.full((len(values), window.height, window.width), beyond, values.dtype)
+    result: np.ndarray = np.full((len(values), window.height, window.width), beyond, values.dtype)
     inside = window.intersection(extent)
     result[:, *inside.slices(window)] = values[:, *inside.slices(extent)]
     return result

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,14 +35,17 @@ class MaskFile(RasterFile):
     def _read_inside(self, bands: Sequence[int], window: Window, nodata: float | None) -> tuple[np.ndarray, np.ndarray]:
         assert self.picture is not None
         values, valid = self.picture.read(range(len(self.picture.indexes)), window, nodata)
+        present: np.ndarray = np.logical_and.reduce(valid, axis=0, keepdims=True)
         if self.colours_as_values:
             red, green, blue = values.astype(np.uint32)
-            return (red << 16 | green << 8 | blue)[None], valid.all(axis=0, keepdims=True)
+            return (red << 16 | green << 8 | blue)[None], present
         if (values != values[:1]).any():
+            is_palette = getattr(self.picture, "palette", None) is not None
             raise UserError(
-                f"{self.path}: a mask in colours; say with --mask-colours which colour is which class (RRGGBB:0,…)."
+                f"{self.path}: a mask in colours; say with --mask-colours which colour is which class (RRGGBB:0,…)"
+                f"{', or with --remap alone which palette index' if is_palette else ''}."
             )
-        grey, present = values[:1], valid.all(axis=0, keepdims=True)
+        grey = values[:1]
         if self.threshold is None:
             return grey, present
         return (grey * self.stretch > self.threshold).astype(np.uint8), present
@@ -80,7 +84,7 @@ def open_mask(path: Path, threshold: float | None = None, by_colour: bool = Fals
     return MaskFile(**facts, picture=picture, threshold=threshold, colours_as_values=by_colour, stretch=stretch)
 
 
-def _facts(file: RasterFile) -> dict[str, object]:
+def _facts(file: RasterFile) -> dict[str, Any]:
     return {name: getattr(file, name) for name in RasterFile.__dataclass_fields__}
 
 

@@ -34,7 +34,7 @@ def _png_ends(file: BinaryIO) -> bool:
         length, kind = struct.unpack(">I4s", file.read(8))
         place += 12 + length
         if kind == b"IEND":
-            return place <= size
+            return bool(place <= size)
     return False
 
 
