@@ -12,11 +12,9 @@ class Chips(OptionGroup):
     """Chips that were cut by another program: NPZ files, pictures with masks, parquet shards."""
 
     chips_dir: tuple[Path, ...] = option("Directory of chips, a parquet shard or an NPZ file.", commas=False)
-    band_names: tuple[str, ...] | None = option("Names of the bands in the files; none: their descriptions.", None)
-    scale: float | None = option(
-        "Value of one count of an integer image; none: as the file says, else 1.", None, above=0
-    )
-    offset: float | None = option("Value of count 0 of an integer image; none: as the file says, else 0.", None)
+    band_names: tuple[str, ...] | None = option("Names of the bands; none: red, green, blue of three bytes, else band_1, ….", None)
+    scale: float | None = option("Value of one count; none: 1.", None, above=0)
+    offset: float | None = option("Value of count 0; none: 0.", None)
     nodata: float | None = option("Count that means no data; none: as the file says.", None)
     black: Literal["auto", "nodata", "data"] = option(
         "Pixels that are 0 in all bands: no data, or data; auto: no data in NPZ files that do not say it.", "auto"
