@@ -12,15 +12,15 @@ _USUAL = (1, 99)  # percentiles
 _ROOM = 2.0
 
 
-def spread_band(name: str, values: np.ndarray) -> Band:
+def spread_band(name: str, values: np.ndarray, room: float = _ROOM) -> Band:
     """An encoding for values, float64 with NaN, around 0.
 
     The range for the network is their first to last percentile, to two digits; steps are the finest of 1, 2 and
-    5 · 10ⁿ of which 32767, to both sides of 0, hold twice that.
+    5 · 10ⁿ of which 32767, to both sides of 0, hold `room` times that.
     """
     low, high = (_rounded(float(value)) for value in np.nanpercentile(values, _USUAL))
     high = high if low < high else low + 1.0
-    step = next((step for step in _STEPS if step * _LIMIT >= _ROOM * max(-low, high)), _STEPS[-1])
+    step = next((step for step in _STEPS if step * _LIMIT >= room * max(-low, high)), _STEPS[-1])
     return Band(name, step, -step * _LIMIT, low, high)
 
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from darts_train.features.encodings import spread_band
-from darts_train.features.spectral import BRIGHTEST, Index, looks
+from darts_train.features.spectral import BRIGHTEST, Index, alike_looks
 from darts_train.raster.band import Band
 
 PREFIX = "kelp:"
@@ -85,6 +85,14 @@ PRODUCTION = (
 )  # fmt: skip
 ELEVATION = "DEMWM"  # the one that is made of elevation
 WATER_MARK = "WM"  # indices whose names end so are never masked
+_POWERS = {  # exponents and high powers, from 0: step, and the value that becomes 1
+    "CHLA": (0.05, 100.0),  # to 3276: green is at most 5.4 times blue
+    "CYA": (1e-4, 1.0),
+    "CDOM": (0.01, 340.0),
+    "DOC": (0.01, 310.0),
+    "WATERCOLOR": (0.5, 13000.0),
+}
+_ROOM = 4.0  # times the usual range that can be stored
 _SHARES_OF_COUNTS = ("CHLA", "CYA")  # take counts / 65535
 _SPELLED = {name.lower(): name for name in FORMULAS}
 _ALLOWED = {"maximum": np.maximum, "clip": np.clip, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "arctan": np.arctan}
@@ -129,8 +137,9 @@ def encoding(name: str, brightest: float | None = None) -> Band:
     """How an index is stored, under the name given.
 
     Elevation of land has steps of 0.2 m, and a network sees 0 m as 0 and 1 m and more as 1, as the reference's does.
-    What lies within limits has steps of 1e-4; other ranges follow from the formula (`encodings.spread_band`).
-    `brightest` is the count up to which light reaches where its bands are counts. Raises KeyError for an unknown name.
+    What lies within limits has steps of 1e-4, powers have steps of their own; other ranges follow from the formula over
+    bands that are bright and dark together, with room for four times that. `brightest` is the count up to which light
+    reaches where its bands are counts. Raises KeyError for an unknown name.
     """
     spelling = spelled(name)
     if spelling is None:
@@ -140,6 +149,10 @@ def encoding(name: str, brightest: float | None = None) -> Band:
     if spelling in _LIMITS:
         low, high = _LIMITS[spelling]
         return Band(name, 1e-4, low, low, high)
+    if spelling in _POWERS:
+        shrunk = 1.0 if brightest is None or spelling != "CYA" else (brightest / BRIGHTEST / 65535) ** 2.38
+        step, high = (number * shrunk for number in _POWERS[spelling])
+        return Band(name, step, 0.0, 0.0, high)
     index = find(name, brightest is not None)
     assert index is not None
-    return spread_band(name, index.plain(*looks(index.bands, brightest or BRIGHTEST)))
+    return spread_band(name, index.plain(*alike_looks(index.bands, brightest or BRIGHTEST)), _ROOM)
