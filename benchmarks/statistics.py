@@ -1,6 +1,6 @@
 """Statistics of a set that is many times larger than the memory they are allowed: one pass, constant memory.
 
-    uv run python benchmarks/statistics.py [PATCHES] [--times 10] [--bands 6] [--side 128] [--limit 64]
+    uv run python benchmarks/statistics.py [PATCHES] [--times 10] [--bands 6] [--side 256] [--limit 64]
 
 Two sets are made on the fly, one of them `--times` larger, and described each in a process of its own
 (`describe-train-data --stats-file`): every patch is read once, and mean, deviation, range and true quantiles of every
@@ -83,8 +83,8 @@ def measured(root: Path, limit: float) -> tuple[float, ...]:
 def main() -> int:
     """Print a line for each set, and the verdict."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("patches", type=int, nargs="?", default=2000)
-    for name, default in (("--times", 10), ("--bands", 6), ("--side", 128)):
+    parser.add_argument("patches", type=int, nargs="?", default=500)
+    for name, default in (("--times", 10), ("--bands", 6), ("--side", 256)):
         parser.add_argument(name, type=int, default=default)
     parser.add_argument("--limit", type=float, default=64.0)
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)

@@ -158,6 +158,8 @@ def _by_kind(metadata: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, n
         if name in NAMES or name in _ELSEWHERE:
             continue
         column = metadata[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(object)
         kind = pd.api.types.infer_dtype(column, skipna=True)
         if kind == "boolean":
             flags[name] = column.astype("boolean").to_numpy(float, na_value=np.nan)
@@ -197,14 +199,16 @@ def _number(name: str, values: np.ndarray, share: bool) -> NumberColumn:
 def histogram(values: np.ndarray, start: float | None = None) -> Histogram:
     """BINS bins over the range of finite numbers; of whole numbers, bins that hold equally many of them each.
 
+    Less than 625 numbers have fewer bins, two times the root of their count and ten at least, so that bars have shape.
     `start` is where the first bin begins, at most the least number; None: there. Equal numbers have a single bin.
     """
     if not values.size or values.min() == values.max():
         at = float(values[0]) if values.size else math.nan
         return Histogram(at, at, (int(values.size),) if values.size else ())
-    low, high, bins = float(values.min()) if start is None else start, float(values.max()), BINS
+    bins = min(BINS, max(10, math.ceil(2 * math.sqrt(values.size))))
+    low, high = float(values.min()) if start is None else start, float(values.max())
     if start is None and (values == np.floor(values)).all() and high - low < 2**53:
-        width = math.ceil((high - low + 1) / BINS)
+        width = math.ceil((high - low + 1) / bins)
         bins = math.ceil((high - low + 1) / width)
         low, high = low - 0.5, low - 0.5 + bins * width
     counts, _ = np.histogram(values, bins, (low, high))

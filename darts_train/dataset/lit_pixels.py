@@ -1,4 +1,4 @@
-"""Mean and deviation of the pixels that are not black, as `channel_stats.npz` of hakai's seagrass tools has them.
+"""Mean and deviation of the pixels that are not black, as `channel_stats.npz` of hakai's tools has them.
 
 There a pixel in which no channel is above 0 is the border of a mosaic, and is left out. Sums of codes and of their
 squares are whole numbers of Python, which are exact however many there are, so nothing depends on the order of patches.

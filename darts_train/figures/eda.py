@@ -23,9 +23,9 @@ from darts_train.figures.svg import (
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 220.0, 58.0, 16.0, 34.0, 44.0
 TITLE = 62  # letters of a heading that fit
 CELL_WIDTH, CELL_HEIGHT = 46.0, 26.0
-NAME = 30  # letters of a name beside the matrix
+NAME = 34  # letters of a name beside the matrix
 COLD, WARM = "#3b4cc0", "#b40426"  # the ends of Moreland's (2009) coolwarm
-FULL = 0.55  # from this strength on numbers are white
+FULL = 0.7  # from this strength on numbers are white
 
 
 def histogram_chart(counts: Sequence[int], low: float, high: float, title: str, x_label: str, y_label: str) -> str:

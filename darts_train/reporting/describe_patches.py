@@ -11,7 +11,7 @@ from darts_train.figures.eda import correlation_matrix, histogram_chart
 from darts_train.figures.stacked import small_histogram, stacked_bars
 from darts_train.reporting.content import Block, Charts, Drawing, Section, Table, Text
 
-YES, NO, UNKNOWN = "var(--series-1, #0072b2)", "var(--rest, #b8c4ce)", "var(--series-5, #9a6a00)"
+YES, NO, UNKNOWN = "var(--series-1, #0072b2)", "var(--rest, #93a0ad)", "var(--series-5, #9a6a00)"
 VALUES = 15  # of a column of texts
 HISTOGRAMS = 8  # columns that are drawn large
 SHOWN = 12  # suspicious patches that are named, by rule
@@ -51,9 +51,8 @@ def patch_sections(found: Description) -> list[Section]:
 
 def _numbers(table: PatchTable) -> Section:
     shown = [column for column in table.numbers if column.known]
-    missing = any(column.missing for column in shown)
-    columns = ("", "distribution", "mean", "std", "least", "25 %", "50 %", "75 %", "greatest", *["without"] * missing)
-    rows = [_number_row(column, missing) for column in shown]
+    columns = ("", "distribution", "mean", "std", "least", "25 %", "50 %", "75 %", "greatest")
+    rows = [_number_row(column) for column in shown]
     caption = (
         "Shares are of all pixels of a patch. Histograms of the share of a class are of the patches that have it; all "
         "other numbers are of all patches. Black pixels are 0 in all bands."
@@ -63,13 +62,13 @@ def _numbers(table: PatchTable) -> Section:
     return Section("Patches in numbers", [*blocks, *([Charts(charts)] if charts else [])])
 
 
-def _number_row(column: NumberColumn, missing: bool) -> list[str | Drawing]:
+def _number_row(column: NumberColumn) -> list[str | Drawing]:
     shown = column.histogram
     low, high = (figure(value, 3) for value in (shown.low, shown.high))
     drawing = Drawing(small_histogram(shown.counts, low, high, column.name)) if len(shown.counts) > 1 else "one value"
     numbers = (column.mean, column.std, *column.quartiles)
-    last = [f"{column.missing:,}"] if missing else []
-    return [_title(column.name), drawing, *(figure(number, 3) for number in numbers), *last]
+    without = f" ({column.missing:,} without)" if column.missing else ""
+    return [_title(column.name) + without, drawing, *(figure(number, 3) for number in numbers)]
 
 
 def _large(table: PatchTable) -> list[NumberColumn]:
@@ -172,4 +171,4 @@ def shortened(name: str, letters: int = 34) -> str:
 
 
 def _title(name: str) -> str:
-    return shortened(TITLES.get(name, name.replace("_", " ")), 32)
+    return shortened(TITLES.get(name, name.replace("_", " ")), 30)

@@ -1,8 +1,10 @@
 import json
+import tracemalloc
 
 import pytest
 
 from darts_train.base.errors import UserError
+from darts_train.dataset import describe_bands
 from darts_train.dataset.describe import describe_set, open_or_empty
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.writer import TrainDataWriter
@@ -69,6 +71,21 @@ def test_older_sets_are_described_too(tmp_path):
     found = describe(make_old_set(tmp_path / "set", patches=6, size=16))
     assert found.ignored_share == pytest.approx(1 / 16)
     assert found.class_shares["positive"] > 0
+
+
+def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(describe_bands, "POOL", 4096)
+    peaks = []
+    for count in (8, 64):
+        make_set(tmp_path / f"{count}", patches=count, size=32)
+        data = open_or_empty(tmp_path / f"{count}")
+        describe_set(data, Split(), strict=False)  # what is kept for good is kept now
+        tracemalloc.start()
+        describe_set(data, Split(), strict=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    pixels = 56 * 3 * 32 * 32 * 2
+    assert peaks[1] - peaks[0] < pixels / 4
 
 
 def test_what_is_no_set_is_refused(tmp_path):
