@@ -7,7 +7,7 @@ import numpy as np
 
 from darts_train.base.errors import UserError, listing
 from darts_train.dataset.expressions import column_values
-from darts_train.dataset.grouping.alike import PairSearch, chance_level
+from darts_train.dataset.grouping.alike import PairSearch, chance_level, widest_gap
 from darts_train.dataset.grouping.components import Components
 from darts_train.dataset.grouping.descriptor import descriptors
 from darts_train.dataset.grouping.footprints import overlapping_pairs, unit_shapes
@@ -108,6 +108,7 @@ def _join_alike(components: Components, vectors: np.ndarray, embedding: str, sim
             nearest=tuple(np.sort(seen.nearest).tolist()),
             unknown=len(vectors) - len(known),
             chance=None if np.isnan(chance) else chance,
+            gap=None if np.isnan(chance) else widest_gap(seen.nearest, chance),
         ),
         seen.pairs,
     )

@@ -46,6 +46,8 @@ def group_train_data(inspect: Inspect, grouping: Grouping | None = None, device:
     for path, option in ((grouping.sheet, "--sheet"), (grouping.report, "--report")):
         if path is not None:
             _check_file(path, inspect.train_data_dir, option)
+    if not grouping.dry_run and inspect.train_data_dir.is_dir():
+        require_writable(inspect.train_data_dir, "--train-data-dir")
     data = TrainData.open(inspect.train_data_dir, grouping.bands)
     column, parts = split_values(data.metadata, grouping.split_column)
     units = Units.of(data.metadata, grouping.unit)

@@ -27,6 +27,7 @@ PATHS = {  # an option of every command that names something to read
     "filter-train-data": ("--train-data-dir", "--out-dir", "{new}"),
     "validate-train-data": ("--train-data-dir",),
     "describe-train-data": ("--train-data-dir",),
+    "group-train-data": ("--train-data-dir",),
     "train-smp": ("--train-data-dir",),
     "bench": ("--train-data-dir",),
     "test-smp": ("--artifact-dir", "--run-name", "x", "--run-id", "abcdefgh", "--train-data-dir", "{absent}"),

@@ -74,6 +74,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "filter-train-data": [*data, "--out-dir", out, "--where", "not empty"],
         "validate-train-data": ["--train-data-dir", str(locked / "set")],
         "describe-train-data": ["--train-data-dir", str(locked / "set")],
+        "group-train-data": ["--train-data-dir", str(locked / "set")],
         "train-smp": learn,
         "bench": ["--train-data-dir", str(locked / "set"), *NETWORK, "--bench-seconds", "0.1"],
         "test-smp": [*data, "--artifact-dir", str(locked / "artifacts"), "--run-name", "run", "--run-id", "aaaaaaaa"],

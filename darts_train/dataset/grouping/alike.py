@@ -48,7 +48,7 @@ class PairSearch:
     @property
     def neighbours(self) -> Neighbours:
         """What was seen on the way; of all vectors once the iteration is over."""
-        return Neighbours(self._nearest, self._pairs)
+        return Neighbours(np.minimum(self._nearest, 1.0), self._pairs)
 
     def _compare(self, top: int, left: int) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = slice(top, top + self._block), slice(left, left + self._block)
@@ -65,6 +65,19 @@ class PairSearch:
         one, other = one + top, other + left
         upper = one < other
         return one[upper], other[upper]
+
+
+def widest_gap(nearest: np.ndarray, above: float) -> tuple[float, float] | None:
+    """The widest range of angles, with cosines over `above`, in which no unit has its nearest one: its two cosines.
+
+    A threshold anywhere in it finds partners for the same units. None where no cosine is over `above`.
+    """
+    seen = np.sort(nearest[nearest > above].astype(np.float64))
+    if not len(seen):
+        return None
+    ends = np.concatenate([[max(above, -1.0)], seen])
+    place = int(np.argmax(-np.diff(np.arccos(np.clip(ends, -1.0, 1.0)))))
+    return float(ends[place]), float(ends[place + 1])
 
 
 def chance_level(vectors: np.ndarray, draws: int = 200_000, seed: int = 0) -> float:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.fft import dctn
 
 from darts_train.base.progress import track
 from darts_train.dataset.grouping.mosaic import Cells, Mosaics
@@ -26,6 +25,7 @@ WAVES = 8  # half-waves along a side, below which frequencies count
 CLIP = 2.5  # standard deviations
 LEAST_CELL = 0.25  # share of a cell that must be valid
 LEAST_VALID = 0.1  # share of cells that must be
+LEAST_WAVE = 1e-3  # amplitude below which only rounding is left; the whole picture has the length GRID
 FLAT_CODES, FLAT_FLOAT = 0.5, 1e-5  # spread of cells below which a band is flat: half a step
 
 
@@ -35,6 +35,15 @@ def _weights() -> np.ndarray:
     return np.where(frequency < WAVES, frequency, 0.0).astype(np.float32)
 
 
+def _half_waves() -> np.ndarray:
+    """The first WAVES rows of the orthonormal cosine transform (DCT-II) of GRID numbers, float32 [WAVES, GRID]."""
+    middles = (np.arange(GRID) + 0.5) / GRID
+    rows = np.sqrt(2 / GRID) * np.cos(np.pi * np.arange(WAVES)[:, None] * middles[None, :])
+    rows[0] /= np.sqrt(2)
+    return rows.astype(np.float32)
+
+
+HALF_WAVES = _half_waves()
 WEIGHTS = _weights()
 KEPT = WEIGHTS > 0
 NUMBERS = int(KEPT.sum())  # of each band
@@ -58,10 +67,12 @@ def _band(means: np.ndarray, valid: np.ndarray, flat: float) -> np.ndarray:
     if spread < flat:
         return np.zeros(NUMBERS, np.float32)
     scaled = np.clip((values - values.mean()) / spread, -CLIP, CLIP)
-    picture = np.zeros(means.shape)
+    picture = np.zeros(means.shape, np.float32)
     picture[known] = scaled - scaled.mean()  # cells without data are as the mean
-    waves = dctn(picture, norm="ortho")[:WAVES, :WAVES] * WEIGHTS
-    return unit_vectors(waves[KEPT][None].astype(np.float32))[0]
+    waves = HALF_WAVES @ picture @ HALF_WAVES.T * WEIGHTS
+    if abs(waves).max() < LEAST_WAVE:
+        return np.zeros(NUMBERS, np.float32)
+    return unit_vectors(waves[KEPT][None])[0]
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ Cells are a fraction of the sample's height and width, and cut through pixels: a
 little, never by a step. Pixels that several patches show count several times.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +29,23 @@ class Cells:
     valid: np.ndarray
 
 
+@functools.lru_cache(maxsize=64)
 def overlap_weights(size: int, cells: int) -> np.ndarray:
-    """Pixels in cells: how much of pixel p lies in cell k of `cells` equal ones over `size` pixels; float32 [k, p]."""
+    """How much of pixel p lies in cell k of `cells` equal ones over `size` pixels: float32 [k, p], shared."""
     edges = np.arange(cells + 1) * (size / cells)
     pixels = np.arange(size)
     low = np.maximum(edges[:-1, None], pixels)
     high = np.minimum(edges[1:, None], pixels + 1)
     return np.asarray(np.maximum(high - low, 0), np.float32)
+
+
+def cells_of(codes: np.ndarray, grid: int) -> Cells:
+    """Cells of one picture [c, h, w]: uint16 codes, or float with NaN for no data."""
+    bands, height, width = codes.shape
+    sums, counts = np.zeros((2, bands, grid, grid), np.float32)
+    down, right = overlap_weights(height, grid), overlap_weights(width, grid)
+    add_patch(sums, counts, codes, down, right)
+    return _means(sums, counts, down, right)
 
 
 class Mosaics:
@@ -58,9 +69,7 @@ class Mosaics:
         for row, (x, y) in zip(rows, corners, strict=True):
             codes, _ = self._data.read(int(row), checked=False)
             add_patch(sums, counts, codes, down[:, y : y + self._side], right[:, x : x + self._side])
-        area = np.outer(down.sum(axis=1), right.sum(axis=1))
-        means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-        return Cells(means, np.minimum(counts / area, 1.0))
+        return _means(sums, counts, down, right)
 
 
 def add_patch(sums: np.ndarray, counts: np.ndarray, codes: np.ndarray, down: np.ndarray, right: np.ndarray) -> None:
@@ -74,10 +83,15 @@ def add_patch(sums: np.ndarray, counts: np.ndarray, codes: np.ndarray, down: np.
         values = pixels.astype(np.float32)
         if missing.any():
             values[missing] = 0
-            counts[band] += down @ (~missing).astype(np.float32) @ right.T
+            counts[band] += down @ ((~missing).astype(np.float32) @ right.T)
         else:
             counts[band] += whole
-        sums[band] += down @ values @ right.T
+        sums[band] += down @ (values @ right.T)
+
+
+def _means(sums: np.ndarray, counts: np.ndarray, down: np.ndarray, right: np.ndarray) -> Cells:
+    area = np.outer(down.sum(axis=1), right.sum(axis=1))
+    return Cells(np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0), np.minimum(counts / area, 1.0))
 
 
 def _corners(metadata: pd.DataFrame, units: Units) -> np.ndarray:

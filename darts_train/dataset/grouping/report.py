@@ -57,6 +57,7 @@ class Likeness:
         nearest: cosine of each known unit with the most alike other one, ascending.
         unknown: units without a direction (flat, or hardly a valid pixel), which are like no other.
         chance: the cosine that fewer than one pair of unrelated units would reach; None where it is unknown.
+        gap: above it, the widest range of cosines in which no unit has its nearest one; None where none is above.
     """
 
     embedding: str
@@ -64,6 +65,7 @@ class Likeness:
     nearest: tuple[float, ...]
     unknown: int
     chance: float | None
+    gap: tuple[float, float] | None = None
 
     def share_above(self, level: float) -> float:
         """Share of known units with another one at least so alike; 0 where there is none."""
@@ -78,6 +80,7 @@ class Likeness:
             "similarity": self.similarity,
             "unknown": self.unknown,
             "chance": None if self.chance is None else round(self.chance, 4),
+            "gap": None if self.gap is None else [round(end, 4) for end in self.gap],
             "nearest_quantiles": {f"{p}%": q for p, q in zip(percents, known, strict=False)},
             "share_with_one_above": {f"{level:g}": round(self.share_above(level), 4) for level in LEVELS},
         }
@@ -89,6 +92,9 @@ class Likeness:
         if self.chance is not None:
             below = " (this is below it: look at --sheet)" if self.similarity < self.chance else ""
             said.append(f"unrelated ones reach {self.chance:.2f} by chance; --similarity is {self.similarity:g}{below}")
+        if self.gap is not None:
+            low, high = self.gap
+            said.append(f"none has its nearest between {low:.2f} and {high:.2f}: --similarity may be anywhere there")
         if self.unknown:
             said.append(f"{self.unknown} are flat or without data in these bands: similarity says nothing of them")
         return said
