@@ -48,6 +48,7 @@ def inputs(tmp_path_factory):
     mask[:, 40:60] = 1
     write_raster(root / "mask.tif", mask, cell=3.0, origin=(500000, 7600000))
     (root / "table.csv").write_text("image,label,region\nscene.tif,mask.tif,a\n")
+    (root / "kelp.yaml").write_text("architecture: unet\nencoder: resnet18\nnormalization_strategy: quantile\n")
     (root / "space.yaml").write_text("hyperparameters:\n  learning_rate: [0.001, 0.01]\n")
     (root / "sweep.yaml").write_text("method: grid\nparameters:\n  learning_rate: {values: [0.001, 0.01]}\n")
     return root
@@ -60,6 +61,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
     given = {
         "quickstart": ["--directory", out],
         "init-config": ["--out", f"{out}.toml"],
+        "convert-config": [str(root / "kelp.yaml"), "--out", f"{out}.toml"],
         "env-info": [],
         "preprocess-planet-train-data":
             ["--data-dir", str(root / "planet"), "--labels-dir", str(root / "labels"), "--train-data-dir", out],
