@@ -118,6 +118,8 @@ _OF_OTHERS = ("image_size", "num_queries", "decoder_dim", "decoder_depth", "mask
 def _put_network_options(draft: Draft, prefix: str) -> None:
     if f"{prefix}encoder_weights" in draft.rest:
         draft.put(NETWORK, "model_encoder_weights", draft.take(f"{prefix}encoder_weights"), f"{prefix}encoder_weights")
+    else:
+        draft.put(NETWORK, "model_encoder_weights", "imagenet", "not given: the default there")
     draft.is_same(f"{prefix}in_channels", "as many as the train data have bands, or --bands says")
     found = []
     for key in [key for key in draft.rest if key.startswith(prefix)]:
