@@ -120,7 +120,6 @@ def _nothing(count: int, recipe: Recipe) -> CutTile:
     return CutTile(x, y, np.empty(0, np.int64), np.zeros(bands, np.int64), dropped)
 
 
-
 def _area(scene: Scene, area: Window, classes: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Values float32 [c, h, w] of an area, NaN where the quality is 0; its classes uint8 [h, w] are masked.
 

@@ -50,6 +50,7 @@ def inputs(tmp_path_factory):
     (root / "table.csv").write_text("image,label,region\nscene.tif,mask.tif,a\n")
     (root / "chips").mkdir()
     np.savez(root / "chips" / "a_0.npz", image=np.ones((16, 16, 3), np.uint8), label=np.zeros((16, 16), np.int64))
+    (root / "kelp.yaml").write_text("architecture: unet\nencoder: resnet18\nnormalization_strategy: quantile\n")
     (root / "space.yaml").write_text("hyperparameters:\n  learning_rate: [0.001, 0.01]\n")
     (root / "sweep.yaml").write_text("method: grid\nparameters:\n  learning_rate: {values: [0.001, 0.01]}\n")
     return root
@@ -62,6 +63,7 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
     given = {
         "quickstart": ["--directory", out],
         "init-config": ["--out", f"{out}.toml"],
+        "convert-config": [str(root / "kelp.yaml"), "--out", f"{out}.toml"],
         "env-info": [],
         "preprocess-planet-train-data":
             ["--data-dir", str(root / "planet"), "--labels-dir", str(root / "labels"), "--train-data-dir", out],

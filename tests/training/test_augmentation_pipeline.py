@@ -219,3 +219,15 @@ def test_hue_needs_colours():
 
 def test_groups_and_operations_share_no_name():
     assert not set(OPERATIONS) & set(GROUPS)
+
+
+def test_a_normal_curve_is_cut_off_where_a_side_is_given():
+    x = torch.zeros(1, 4, SIZE, SIZE)
+    x[..., SIZE // 2, SIZE // 2] = 1.0
+    text = "GaussianBlur:sigma_limit=3..3:blur_limit=4..5:p=1"
+    blurred, _ = done([text], x, torch.zeros(1, SIZE, SIZE, dtype=torch.uint8))
+    line = blurred[0, 0, SIZE // 2]
+    curve = torch.exp(-0.5 * (torch.arange(-2, 3) / 3.0) ** 2)
+    curve /= curve.sum()
+    assert torch.allclose(line[SIZE // 2 - 2 : SIZE // 2 + 3], curve * curve[2], atol=1e-6)
+    assert line.count_nonzero() == 5

@@ -65,6 +65,8 @@ def convert_config(convert_config: ConvertConfig) -> ConvertedConfig:
     for entry in draft.entries:
         if entry.name == "augment_config":
             draft.put(entry.heading, entry.name, str(out.with_name(f"{out.stem}{entry.value}")), entry.note)
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UserError(f"--out: {out} is the file that is converted; choose another.")
     require_writable(out.parent, "--out")
     for path in (out, *files):
         if path.exists() and not convert_config.overwrite:

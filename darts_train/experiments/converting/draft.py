@@ -12,6 +12,7 @@ from typing import Any
 from darts_train.base.errors import UserError
 
 TRANSFORM = "__class_fullname__"
+OBJECTS = ("logger", "callbacks", "plugins")  # lists of objects; one alone may stand without a list
 UNKNOWN = "nothing here goes by that name"
 Tree = Mapping[str, Any]
 
@@ -132,6 +133,8 @@ def leaves(tree: Tree, above: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{above}{key}"
+        if key in OBJECTS and isinstance(value, Mapping) and "class_path" in value:
+            value = [value]
         if _is_leaf(value):
             found[name] = value
         elif isinstance(value, Mapping):

@@ -35,7 +35,9 @@ OTHER_MODELS = {
 }
 SHAPING = ("encoder_depth", "encoder_output_stride", "upsampling", "psp_out_channels", "psp_use_batchnorm")
 CHIP_DIRS = ("train_chip_dir", "val_chip_dir", "test_chip_dir")
-IMPORT = "chips become train data first; their folder is the column split, which --data-split-method column reads"
+IMPORT = "chips become train data first (import-chips), with their folder as the column split"
+
+IGNORED = "-100 of labels is the ignore index here; map this value to it with --remap"
 
 
 def is_hakai(tree: dict[str, Any]) -> bool:
@@ -54,6 +56,7 @@ def convert_hakai(draft: Draft) -> None:
     put_training_pipeline(draft, f"{CHIPS}train_transforms", "-augmentation.yaml")
     put_validation_pipeline(draft, f"{CHIPS}test_transforms")
     put_seed(draft, "seed_everything")
+    draft.agree("ignore_index", (-100,), "an anchor: -100 of labels is the ignore index", IGNORED)
     draft.leave("ckpt_path", "to go on with a run, call train-smp again with its --run-name")
 
 
@@ -84,8 +87,7 @@ def _put_model(draft: Draft) -> None:
     draft.move(f"{MODEL}encoder_name", NETWORK, "model_encoder", text)
     _put_network_options(draft, f"{MODEL}model_opts.")
     _put_classes(draft, kind)
-    draft.agree(f"{MODEL}ignore_index", (-100,), "-100 of labels is the ignore index",
-                "-100 of labels is the ignore index here; map this value to it with --remap")  # fmt: skip
+    draft.agree(f"{MODEL}ignore_index", (-100,), "-100 of labels is the ignore index", IGNORED)
     if draft.has(f"{MODEL}use_checkpointing"):
         draft.move(f"{MODEL}use_checkpointing", TRAINING, "gradient_checkpointing", truth)
     if draft.has(f"{MODEL}freeze_backbone") and truth(f"{MODEL}freeze_backbone", draft.rest[f"{MODEL}freeze_backbone"]):
@@ -116,6 +118,8 @@ _OF_OTHERS = ("image_size", "num_queries", "decoder_dim", "decoder_depth", "mask
 def _put_network_options(draft: Draft, prefix: str) -> None:
     if f"{prefix}encoder_weights" in draft.rest:
         draft.put(NETWORK, "model_encoder_weights", draft.take(f"{prefix}encoder_weights"), f"{prefix}encoder_weights")
+    else:
+        draft.put(NETWORK, "model_encoder_weights", "imagenet", "not given: the default there")
     draft.is_same(f"{prefix}in_channels", "as many as the train data have bands, or --bands says")
     found = []
     for key in [key for key in draft.rest if key.startswith(prefix)]:

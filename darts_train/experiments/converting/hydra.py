@@ -79,7 +79,7 @@ class _Place:
 
 
 def _merged(tree: Tree, place: _Place, top: _Top) -> Tree:
-    """A file below its package, with what its defaults list names: in that order, itself where `_self_` is, else last."""
+    """A file below its package, with what its defaults list names: itself where `_self_` is, else last."""
     if place.depth > DEEPEST:
         raise UserError(f"{FILE}: {place.file}: its defaults lead around in a circle.")
     entries = tree.get("defaults", [])

@@ -24,7 +24,7 @@ def config_text(draft: Draft, source: str, tool: str) -> str:
             note = f" # {one_line(entry.note)}" if entry.note else ""
             lines.append(f"{entry.name.replace('_', '-')} = {toml_value(entry.value)}{note}")
     lines += _fates("Without a counterpart here:", draft.left)
-    lines += _fates("Always so here:", draft.same)
+    lines += _fates("Always so here, or part of an option above:", draft.same)
     return "\n".join(lines) + "\n"
 
 

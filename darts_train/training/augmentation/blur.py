@@ -33,10 +33,16 @@ def motion_blur(light: Light, draws: Draws, values: Values) -> None:
 
 
 def gaussian_blur(light: Light, draws: Draws, values: Values) -> None:
-    """A normal curve of a deviation, in pixels, within `sigma_limit`, cut off at three of them."""
+    """A normal curve of a deviation, in pixels, within `sigma_limit`, cut off at three of them.
+
+    Where `blur_limit` is not 0, it is cut off to an odd side within it, as Albumentations does (an even one grows).
+    """
+    sigmas = draws.uniform(len(light), values["sigma_limit"]).tolist()
+    limits = values["blur_limit"]
+    sides = draws.whole(len(light), limits) if limits[1] else [0] * len(light)
     curves = []
-    for sigma in draws.uniform(len(light), values["sigma_limit"]).tolist():
-        reach = int(3 * sigma + 0.5)
+    for sigma, side in zip(sigmas, sides, strict=True):
+        reach = side // 2 if side else int(3 * sigma + 0.5)
         curves.append(np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2))
     _separable(light, curves)
 

@@ -78,7 +78,9 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "Blur": _operation("band", blurs.blur, blur_limit=_BLUR),
     "MotionBlur": _operation("band", blurs.motion_blur, blur_limit=_BLUR),
-    "GaussianBlur": _operation("band", blurs.gaussian_blur, sigma_limit=interval(0.5, 3, 0, 30, start=0)),
+    "GaussianBlur": _operation(
+        "band", blurs.gaussian_blur, sigma_limit=interval(0.5, 3, 0, 30, start=0), blur_limit=_whole(0, 0, 0, 99)
+    ),
     "RandomBrightnessContrast": _operation(
         "band",
         photometric.brightness_contrast,

@@ -124,6 +124,7 @@ def test_callbacks_become_options():
             callback("BackboneFinetuning", unfreeze_backbone_at_epoch=100000),
         ], "plugins": [{"class_path": "lightning.pytorch.plugins.io.AsyncCheckpointIO"}]})
     )  # fmt: skip
+    has({"model_encoder_weights": "imagenet"}, found)
     has({"early_stopping_patience": 30, "ema_decay": 0.995, "unfreeze_at_epoch": 20}, found)
 
 
@@ -150,6 +151,12 @@ def test_what_has_no_counterpart_is_listed_with_what_to_do(tree, key, word):
     assert word in fate.why
 
 
+def test_one_logger_may_stand_alone():
+    found = options(hakai({}, {"logger": {"class_path": "x.WandbLogger", "init_args": {"project": "kelp"}}}))
+    assert (found["wandb_project"], "log_model" in found) == ("kelp", False)
+    assert options(hakai({}, {"logger": False})).keys() == options(hakai({})).keys()
+
+
 def test_a_network_without_counterpart_is_not_replaced():
     found = options(hakai({"num_queries": 100}, kind="x.EomtDinoBinary"))
     assert found["model_arch"] == "EomtDinoBinary"  # which training refuses
@@ -160,7 +167,7 @@ NAMES = st.sampled_from(["wobble", "x1", "momentum_decay"])
 VALUES = st.one_of(st.integers(), st.booleans(), st.text('ab \n#"', max_size=8), st.lists(st.integers(), max_size=3))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(["model", "data", "trainer", ""]), NAMES, VALUES)
 def test_an_unknown_key_is_never_dropped(part, name, value):
     tree = copy.deepcopy(PARSED)
