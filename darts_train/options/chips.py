@@ -12,7 +12,9 @@ class Chips(OptionGroup):
     """Chips that were cut by another program: NPZ files, pictures with masks, parquet shards."""
 
     chips_dir: tuple[Path, ...] = option("Directory of chips, a parquet shard or an NPZ file.", commas=False)
-    band_names: tuple[str, ...] | None = option("Names of the bands; none: red, green, blue of three bytes, else band_1, ….", None)
+    band_names: tuple[str, ...] | None = option(
+        "Names of the bands; none: red, green, blue of three bytes, else band_1, ….", None
+    )
     scale: float | None = option("Value of one count; none: 1.", None, above=0)
     offset: float | None = option("Value of count 0; none: 0.", None)
     nodata: float | None = option("Count that means no data; none: as the file says.", None)
