@@ -10,7 +10,7 @@ from darts_train.options.preprocessing import Parallel
 
 @command(app, "Train data")
 def import_chips(chips: Chips, chip_set: ChipSet, parallel: Parallel) -> None:
-    """Make train data of chips that were cut elsewhere.
+    """Make train data of ready-cut chips.
 
     NPZ files with image and label, folders of pictures and masks, parquet shards.
     """

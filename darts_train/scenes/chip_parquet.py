@@ -1,8 +1,8 @@
 """Parquet shards of chips, as data sets on the Hugging Face hub are kept: a picture and its labels in every row.
 
 A cell is the bytes of a picture, or a struct of `bytes` and `path`. To find the rows, only their names are read; then a
-row group at a time, of which some pictures at a time are decoded. 200 pictures of 1 MB in one page, the worst that
-writers make of a row group, need 280 MB.
+row group at a time, of which some pictures at a time are decoded. 200 pictures of 1 MB in one page, which is the worst
+that writers make of a row group, need 280 MB.
 """
 
 from collections import Counter
