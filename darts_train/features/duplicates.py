@@ -25,13 +25,16 @@ def same_bands(
 
     Bands of the terrain depend on more than a pixel and are passed over.
     """
-    needs = list(dict.fromkeys(need for found in sources.values() for need in found))
+    computed = [found for name, found in sources.items() if tuple(found) != (name,)]
+    needs = list(dict.fromkeys(need for found in computed for need in found))
     values = dict(zip(needs, looks(needs, brightest), strict=True))
     if DEM in values or rules.dem_band in values:
         name = rules.dem_band if rules.dem_band in values else DEM
         values[name] = values[name] / brightest - _SHIFT
     groups: list[tuple[list[str], np.ndarray, np.ndarray]] = []  # names, values of the first, those in its middle
     for name, bands in sources.items():
+        if not set(bands) <= set(needs):
+            continue  # read, and no index is made of it
         found = _standardised(_values(name, [values[band] for band in bands], bands, rules))
         if found is None:
             continue

@@ -37,17 +37,19 @@ def test_on_counts_constants_do_not_show_and_there_are_more():
     [
         (("ndvi", "kelp:NDVI", "spyndex:NDVI"), [("ndvi", "kelp:NDVI", "spyndex:NDVI")]),
         (("ndwi", "gndvi"), []),  # the negative
-        (("red", "red2"), []),
         (("dem", "kelp:DEMWM"), []),
         (("dem", "slope"), []),
         (("grvi", "vigreen", "nrvi"), [("grvi", "vigreen")]),
     ],
 )
 def test_names_across_catalogues(names, expected):
-    sources = sources_of([name for name in names if name != "red2"], HAVE)
-    if "red2" in names:
-        sources["red2"] = ("red2",)
-    assert same_bands(sources, IndexRules()) == expected
+    assert same_bands(sources_of(names, HAVE), IndexRules()) == expected
+
+
+def test_bands_of_no_index_are_not_looked_at():
+    many = [f"band_{i}" for i in range(300)]
+    assert same_bands(sources_of([*many, "ndvi", "kelp:NDVI"], (*HAVE, *many)), IndexRules()) == [("ndvi", "kelp:NDVI")]
+    assert same_bands(sources_of(many, many), IndexRules()) == []
 
 
 def test_one_definition_of_elevation_of_any_name():
