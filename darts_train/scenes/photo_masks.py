@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -78,14 +77,22 @@ def open_mask(path: Path, threshold: float | None = None, by_colour: bool = Fals
     if threshold is None and len(picture.indexes) == 1:
         return picture
     dtype = "uint32" if by_colour else picture.dtypes[0] if threshold is None else "uint8"
-    facts = {name: value[:1] if isinstance(value, tuple) else value for name, value in _facts(picture).items()}
-    facts["dtypes"] = (dtype,)
-    stretch = 1.0 if threshold is None else _stretch(path)
-    return MaskFile(**facts, picture=picture, threshold=threshold, colours_as_values=by_colour, stretch=stretch)
-
-
-def _facts(file: RasterFile) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in RasterFile.__dataclass_fields__}
+    return MaskFile(
+        path=picture.path,
+        grid=picture.grid,
+        indexes=picture.indexes[:1],
+        dtypes=(dtype,),
+        descriptions=picture.descriptions[:1],
+        colours=picture.colours[:1],
+        scales=picture.scales[:1],
+        offsets=picture.offsets[:1],
+        nodata=picture.nodata[:1],
+        block=picture.block,
+        picture=picture,
+        threshold=threshold,
+        colours_as_values=by_colour,
+        stretch=1.0 if threshold is None else _stretch(path),
+    )
 
 
 def _stretch(path: Path) -> float:
