@@ -228,11 +228,10 @@ class TestAlign:
             write_raster(tmp_path / "labels" / f"{name}.tif", counts(1), origin=(ORIGIN[0] + CELL, ORIGIN[1]))
         with pytest.raises(UserError, match=r"3 of 3 pairs cannot be used: a, b, c"):
             make(tmp_path / "set", {"image_dir": tmp_path / "images", "label_dir": tmp_path / "labels"})
+        assert caplog.text.count("shifted by 1 pixels. --align brings labels") == 3
 
 
 class TestNoData:
-        assert caplog.text.count("shifted by 1 pixels. --align brings labels") == 3
-
     def test_zero_in_all_bands_and_in_one(self, tmp_path):
         values = counts()
         values[:, 2:5, 3:9], values[0, 12, 12] = 0, 0
