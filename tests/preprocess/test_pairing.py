@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import zarr
 
 from darts_train.base.errors import UserError
+from darts_train.dataset.reader import TrainData
 from darts_train.dataset.set_config import SetConfig
 from darts_train.options.pairing import Pairing
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
@@ -152,12 +152,13 @@ def pair(tmp_path, labels, values=None, image=None, **place):
 
 def mosaic(root, side=SIDE, size=8):
     """x and y of a set of one image, put together again by the windows of its rows."""
-    group, rows = zarr.open_group(root / "data.zarr", mode="r"), pd.read_parquet(root / "metadata.parquet")
-    x, y = np.zeros((group["x"].shape[1], side, side), np.uint16), np.zeros((side, side), np.uint8)
-    for i, row in rows.iterrows():
+    data = TrainData.open(root)
+    x, y = np.zeros((len(data.bands), side, side), np.uint16), np.zeros((side, side), np.uint8)
+    for i, row in data.metadata.iterrows():
         place = np.s_[row.y : row.y + size, row.x : row.x + size]
         part = np.s_[: min(size, side - row.y), : min(size, side - row.x)]
-        x[:, *place], y[place] = group["x"][i][:, *part], group["y"][i][part]
+        patch, labels = data.read(i)
+        x[:, *place], y[place] = patch[:, *part], labels[part]
     return x, y
 
 
@@ -272,10 +273,11 @@ class TestEdges:
         part = np.s_[:20, :20] if edge == "drop" else np.s_[:, :]
         assert np.array_equal(x[:, *part], counts()[:, *part])
         assert np.array_equal(y[part], labels[part])
-        stored = zarr.open_group(tmp_path / "set" / "data.zarr", mode="r")
-        padded = (stored["x"][-1] == 65535).all(axis=0)
+        data = TrainData.open(tmp_path / "set")
+        last, classes = data.read(len(data) - 1)
+        padded = (last == 65535).all(axis=0)
         assert padded.sum() == (84 if edge == "pad" else 0)
-        assert (stored["y"][-1][padded] == 255).all()
+        assert (classes[padded] == 255).all()
 
     @pytest.mark.parametrize(("edge", "patches"), [("shift", 1), ("pad", 1), ("drop", 0)])
     def test_an_image_smaller_than_a_patch(self, tmp_path, edge, patches):
@@ -335,5 +337,5 @@ class TestLabelValues:
 
     def test_fractions(self, tmp_path):
         options = pair(tmp_path, np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE))
-        with pytest.raises(UserError, match="whole numbers; fractions look like a picture or a probability"):
+        with pytest.raises(UserError, match="whole numbers; fractions look like a picture"):
             make(tmp_path / "set", options)
