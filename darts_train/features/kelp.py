@@ -7,12 +7,13 @@ but in mCRIG, which has none there, and MSRNirRed, where it stands beside the qu
 On counts (`raw`) CHLA and CYA take counts / 65535, as the reference does; all others are the same text.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from darts_train.features.encodings import spread_band
-from darts_train.features.spectral import BRIGHTEST, Index, alike_looks
+from darts_train.features.spectral import BRIGHTEST, Index, Numbers, alike_looks
 from darts_train.raster.band import Band
 
 PREFIX = "kelp:"
@@ -95,7 +96,18 @@ _POWERS = {  # exponents and high powers, from 0: step, and the value that becom
 _ROOM = 4.0  # times the usual range that can be stored
 _SHARES_OF_COUNTS = ("CHLA", "CYA")  # take counts / 65535
 _SPELLED = {name.lower(): name for name in FORMULAS}
-_ALLOWED = {"maximum": np.maximum, "clip": np.clip, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "arctan": np.arctan}
+
+
+def _function(name: str) -> Callable[[Numbers], Numbers]:
+    """A function of one array by its name: a tensor's own, where it is a tensor, else NumPy's."""
+    return lambda values: getattr(values, name)() if hasattr(values, name) else getattr(np, name)(values)
+
+
+_ALLOWED = {
+    "maximum": lambda values, least: values.clip(least),
+    "clip": lambda values, least, greatest: values.clip(least, greatest),
+    **{name: _function(name) for name in ("exp", "log", "sqrt", "arctan")},
+}
 _LIMITS = {  # where a formula cannot leave them: values that become 0 and 1
     **dict.fromkeys(("NDVI", "GBNDVI", "PNDVI", "WDRVI", "BWDRVI", "GNDVI", "GRNDVI", "NDWI", "RBNDVI", "NDAVI",
                      "NLI"), (-1.0, 1.0)),
@@ -125,9 +137,9 @@ def _index(spelling: str, shares: bool) -> Index:
     letters = tuple(letter for letter in LETTERS if letter in code.co_names)
     divisor = 65535.0 if shares else 1.0
 
-    def evaluate(*bands: np.ndarray) -> np.ndarray:
+    def evaluate(*bands: Numbers) -> Numbers:
         values = {letter: band / divisor for letter, band in zip(letters, bands, strict=True)}
-        return np.asarray(eval(code, {"__builtins__": {}, **_ALLOWED, "e": EPSILON}, values))
+        return eval(code, {"__builtins__": {}, **_ALLOWED, "e": EPSILON}, values)
 
     return Index(tuple(LETTERS[letter] for letter in letters), evaluate)
 

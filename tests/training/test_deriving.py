@@ -6,6 +6,7 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.features.derived import Derivation, derivation
+from darts_train.features.kelp import ELEVATION, FORMULAS
 from darts_train.features.spectral import INDICES, Index
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.options.learning import Data
@@ -48,6 +49,17 @@ def test_tensors_give_the_codes_that_numpy_gives():
     assert (apart > 0).mean() < 1e-4
     assert np.array_equal(found.numpy() == -1, expected == NODATA)
     assert torch.equal(DeriveLayer(made)(tensor(codes)), tensor(expected))
+
+
+def test_every_index_of_kelp_runs_on_a_device():
+    bands = (*BANDS, CATALOGUE["swir16"], Band("dem", 0.2, -100.0, 0.0, 100.0))
+    names = tuple(f"kelp:{name}" for name in FORMULAS if name != ELEVATION)
+    made = derivation(names, names, bands, "set")
+    assert runs_on(made, torch.device("cpu"))
+    codes = np.random.default_rng(5).integers(0, 10001, (1, len(made.stored), 24, 24)).astype(np.uint16)
+    found = torch.empty((1, len(names), 24, 24), dtype=torch.int16)
+    derive_on_device(made, tensor(codes), found)
+    assert np.abs(found.numpy().view(np.uint16).astype(int) - made(codes).astype(int)).max() <= 1
 
 
 def test_autocast_does_not_reach_formulas():
