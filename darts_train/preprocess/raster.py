@@ -29,6 +29,7 @@ from darts_train.scenes.class_values import mapping_text
 from darts_train.scenes.labels import Labels, MisfitError, PolygonLabels, polygons_on
 from darts_train.scenes.polygons import VECTOR_SUFFIXES, class_indices, read_polygons
 from darts_train.scenes.raster_scene import RasterScene
+from darts_train.scenes.scene import Scene
 
 COMMAND = "preprocess-raster-train-data"
 _log = logger("preprocess")
@@ -65,7 +66,7 @@ def preprocess_raster_train_data(
     records = unlabelled + small
     check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
-    stack = FeatureStack(raster.bands or tuple(scenes[0].bands))
+    stack = FeatureStack(raster.bands or _bands_of(scenes))
     bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
     config = SetConfig(
         bands=bands,
@@ -78,6 +79,18 @@ def preprocess_raster_train_data(
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
     )
+
+
+def _bands_of(scenes: Sequence[Scene]) -> tuple[str, ...]:
+    """Bands of the first image, where nobody chose any. Raises UserError where another has none of them."""
+    names = tuple(scenes[0].bands)
+    for scene in scenes[1:]:
+        if set(names).isdisjoint(scene.bands):
+            raise UserError(
+                f"{scenes[0].source} has {listing(names)}, but {scene.source} has {listing(scene.bands)}; images of one"
+                " set have the same bands: name them with --band-names, or leave the others out."
+            )
+    return names
 
 
 def _settings(
