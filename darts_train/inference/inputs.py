@@ -58,7 +58,9 @@ def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[A
     scale = _first(options.scale, model.source.get("scale"))
     offset = _first(options.offset, model.source.get("offset"))
     nodata = _first(options.nodata, model.source.get("nodata"))
-    scene = RasterScene.open(path, _names(path, options, model), scale, offset, nodata).with_steps(scale, offset)
+    scene = RasterScene.open(path, _names(path, options, model), scale, offset, nodata)
+    if model.source.get("float_steps"):  # scale and offset were those of codes, not of counts
+        scene = scene.with_steps(scale, offset)
     if model.source.get("zero_is_nodata"):
         scene = scene.without_zeros(model.spec.names)
     if DEM in model.spec.names and DEM not in scene.bands:

@@ -20,7 +20,9 @@ from darts_train.models.normalisation import Kind
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
 LARGEST_IMAGE = 16384  # side of what a file may have a patch resized or padded to
-SOURCE_SETTINGS = ("scale", "offset", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius")
+SOURCE_SETTINGS = (
+    "scale", "offset", "float_steps", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius",
+)  # fmt: skip
 
 
 def make_model_config(

@@ -14,4 +14,5 @@ SET_KEYS = (
     "optical_bands",
     "ignore_index",
     "label_mapping",
+    "float_steps",
 )

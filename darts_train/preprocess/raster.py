@@ -67,14 +67,16 @@ def preprocess_raster_train_data(
     check_usable(samples, records)
     scenes = [sample.scene for sample in samples]
     stack = FeatureStack(raster.bands or _bands_of(scenes))
-    bands = set_bands(stack, scenes, earlier_config(output.train_data_dir, output.overwrite), raster.optical_range)
+    earlier = earlier_config(output.train_data_dir, output.overwrite)
+    bands = set_bands(stack, scenes, earlier, raster.optical_range)
+    said = mapping if raster.remap is not None and (earlier is None or "label_mapping" in earlier.settings) else None
     config = SetConfig(
         bands=bands,
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
         columns=(*found.columns, *columns_of(MEASURES)),
-        settings=_settings(raster, pairing, photos, masking, patches, mapping),
+        settings=_settings(raster, pairing, photos, masking, patches) | _found(scenes, said),
     )
     return run(
         Job(samples, unlabelled, Recipe(stack, bands, patches, raster.mask_erosion_size), config, output, parallel)
@@ -93,12 +95,16 @@ def _bands_of(scenes: Sequence[Scene]) -> tuple[str, ...]:
     return names
 
 
-def _settings(
-    raster: Raster, pairing: Pairing, photos: Photos, masking: Masking, patches: Patches, mapping: Mapping[int, int]
-) -> dict[str, Any]:
-    """What config.toml keeps: all that decides the set, and the label values as they were understood."""
-    resolved = {} if raster.remap is None else {"label_mapping": mapping_text(mapping)}
-    return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART) | resolved
+def _settings(raster: Raster, pairing: Pairing, photos: Photos, masking: Masking, patches: Patches) -> dict[str, Any]:
+    """The options that decide the set."""
+    return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART)
+
+
+def _found(scenes: Sequence[Scene], mapping: Mapping[int, int] | None) -> dict[str, Any]:
+    """What options were taken for: the label values (None: sets of older make do not say), and steps of floats."""
+    steps = any(isinstance(scene, RasterScene) and scene.declared is not None for scene in scenes)
+    found = {"label_mapping": None if mapping is None else mapping_text(mapping), "float_steps": steps or None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _samples(pairs: Sequence[Pair], raster: Raster, pairing: Pairing, mapping: Mapping[int, int]) -> list[Sample]:

@@ -291,7 +291,9 @@ class TestFloats:
         values = np.linspace(-0.05, 1.2, 3 * SIDE * SIDE, dtype=np.float32).reshape(3, SIDE, SIDE)
         options = pair(tmp_path, np.zeros((SIDE, SIDE), np.uint8), values) | {"scale": 1e-4, "offset": -0.1}
         make(tmp_path / "set", options)
-        (band, *_) = SetConfig.read(tmp_path / "set" / "config.toml").bands
+        config = SetConfig.read(tmp_path / "set" / "config.toml")
+        band = config.bands[0]
+        assert config.settings["float_steps"] is True
         assert (band.scale, band.offset) == (1e-4, -0.1)
         assert np.abs(mosaic(tmp_path / "set")[0] * 1e-4 - 0.1 - values).max() <= 0.51e-4
 
