@@ -67,7 +67,9 @@ def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[A
     offset = _first(options.offset, model.source.get("offset"))
     nodata = _first(options.nodata, model.source.get("nodata"))
     names = _names(path, options, model)
-    scene = RasterScene.open(path, names, scale, offset, nodata, opener=open_picture).with_steps(scale, offset)
+    scene = RasterScene.open(path, names, scale, offset, nodata, opener=open_picture)
+    if model.source.get("float_steps"):  # scale and offset were those of codes, not of counts
+        scene = scene.with_steps(scale, offset)
     scene = scene.as_stored(rules_of(model.source).marks)
     if model.source.get("zero_is_nodata"):
         scene = scene.without_zeros(model.spec.names)

@@ -21,8 +21,9 @@ LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
 LARGEST_IMAGE = 16384  # side of what a file may have a patch resized or padded to
 SOURCE_SETTINGS = (
-    "scale", "offset", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius", "qa_band",
-    "dem_band", "mask_indices_by_qa", "mask_indices_by_water", "unknown_elevation", "optional_bands", "indices_on",
+    "scale", "offset", "float_steps", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius",
+    "qa_band", "dem_band", "mask_indices_by_qa", "mask_indices_by_water", "unknown_elevation", "optional_bands",
+    "indices_on",
 )  # fmt: skip
 PICTURE_FIT = "picture_fit"  # in `source`: how whole pictures became patches; absent where they were cut
 

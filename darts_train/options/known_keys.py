@@ -17,4 +17,5 @@ SET_KEYS = (
     "metadata_columns",
     "source_command",
     "source_data_hash",
+    "float_steps",
 )

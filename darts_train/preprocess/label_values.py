@@ -73,6 +73,13 @@ def check_values(samples: Sequence[Sample], raster: Raster, pairing: Pairing) ->
                 first.setdefault(value, str(sample.labels.file.path))
     if not totals:
         return
+    fractions = [value for value in sorted(totals) if not value.is_integer()]
+    if fractions:
+        pixels = sum(totals[value] for value in fractions)
+        raise UserError(
+            f"{first[fractions[0]]}: labels are whole numbers, but {pixels} pixels are fractions such as"
+            f" {fractions[0]:g}; if it is a probability, write classes from it first."
+        )
     values = listing([f"{value:g} ({totals[value]} pixels, {first[value]})" for value in sorted(totals)], 4)
     if pairing.unmapped == "ignore":
         _log.warning("label values that stand for no class are ignored: %s", values)
@@ -81,10 +88,8 @@ def check_values(samples: Sequence[Sample], raster: Raster, pairing: Pairing) ->
 
 
 def _how_to_map(raster: Raster, totals: Mapping[float, int]) -> str:
-    fractions = any(not float(value).is_integer() for value in totals)
-    if len(totals) > _PICTURE_VALUES or fractions:
-        what = "fractions" if fractions else "so many values"
-        return f"Labels are whole numbers; {what} look like a picture or grey masks, which --mask-threshold is for."
+    if len(totals) > _PICTURE_VALUES:
+        return "So many values look like a picture rather than labels; --mask-threshold is for grey masks."
     return (
         f"Classes are 0 to {len(raster.classes) - 1}; say with --remap what these values are (-100: ignore),"
         " or --unmapped ignore."

@@ -8,7 +8,7 @@ from typing import Any
 from darts_train.base.errors import UserError, listing, nearest
 from darts_train.dataset.columns import Cell, Column, Kind, check_columns
 from darts_train.dataset.schema import METADATA_SCHEMA
-from darts_train.preprocess.pair import Pair, Pairs
+from darts_train.preprocess.pair import SPLIT, Pair, Pairs
 from darts_train.scenes.scene import NO_REGION
 
 _KNOWN = ("image", "label", "region", "group", "date", "sample_id")
@@ -32,8 +32,8 @@ def pairs_of_table(path: Path) -> Pairs:
         raise UserError(f"--table: {path} has no row.")
     texts = {str(name): [_text(value) for value in table[name].tolist()] for name in table.columns}
     typed = path.suffix.lower() == _TYPED
-    further = {
-        str(name): _type_of(table[name].dtype) if typed else _kind_of(texts[str(name)])
+    further: dict[str, Kind] = {
+        str(name): "text" if name == SPLIT else _type_of(table[name].dtype) if typed else _kind_of(texts[str(name)])
         for name in table.columns
         if name not in _KNOWN
     }

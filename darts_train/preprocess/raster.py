@@ -30,6 +30,7 @@ from darts_train.preprocess.stored_as import stored_as
 from darts_train.preprocess.summary import PreprocessSummary
 from darts_train.raster.patches import patch_starts
 from darts_train.scenes.class_values import mapping_text
+from darts_train.scenes.raster_scene import RasterScene
 from darts_train.scenes.scene import Scene
 
 COMMAND = "preprocess-raster-train-data"
@@ -74,29 +75,46 @@ def preprocess_raster_train_data(
     earlier = earlier_config(output.train_data_dir, output.overwrite)
     bands = set_bands(stack, scenes, earlier, raster.optical_range)
     measures = (*MEASURES, *quality_measures(scenes, stack.rules))
+    said = mapping if raster.remap is not None and (earlier is None or "label_mapping" in earlier.settings) else None
     config = SetConfig(
         bands=bands,
         patch_size=patches.patch_size,
         classes=raster.classes,
         command=COMMAND,
         columns=(*found.columns, *columns_of(measures), *photo_columns(photos)),
-        settings=_settings(raster, pairing, photos, masking, patches, mapping),
+        settings=_settings(raster, pairing, photos, masking, patches) | _found(scenes, said),
         stored_as=stored_as(bands, scenes, earlier),
     )
     recipe = Recipe(stack, bands, patches, raster.mask_erosion_size, measures)
     return run(Job(samples, unlabelled, recipe, config, output, parallel))
 
 
-def _settings(
-    raster: Raster, pairing: Pairing, photos: Photos, masking: Masking, patches: Patches, mapping: Mapping[int, int]
-) -> dict[str, Any]:
-    """What config.toml keeps: all that decides the set, and the label values as they were understood."""
-    resolved = {} if raster.remap is None else {"label_mapping": mapping_text(mapping)}
-    return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART) | resolved
+def _bands_of(scenes: Sequence[Scene]) -> tuple[str, ...]:
+    """Bands of the first image, where nobody chose any. Raises UserError where another has none of them."""
+    names = tuple(scenes[0].bands)
+    for scene in scenes[1:]:
+        if set(names).isdisjoint(scene.bands):
+            raise UserError(
+                f"{scenes[0].source} has {listing(names)}, but {scene.source} has {listing(scene.bands)}; images of one"
+                " set have the same bands: name them with --band-names, or leave the others out."
+            )
+    return names
+
+
+def _settings(raster: Raster, pairing: Pairing, photos: Photos, masking: Masking, patches: Patches) -> dict[str, Any]:
+    """The options that decide the set."""
+    return plain_settings(raster, photos, masking, patches) | changed_settings(pairing, leave=PART)
+
+
+def _found(scenes: Sequence[Scene], mapping: Mapping[int, int] | None) -> dict[str, Any]:
+    """What options were taken for: the label values (None: sets of older make do not say), and steps of floats."""
+    steps = any(isinstance(scene, RasterScene) and scene.declared is not None for scene in scenes)
+    found = {"label_mapping": None if mapping is None else mapping_text(mapping), "float_steps": steps or None}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _stack(raster: Raster, masking: Masking, scenes: Sequence[Scene]) -> FeatureStack:
-    names = expand(raster.bands) if raster.bands else tuple(scenes[0].bands)
+    names = expand(raster.bands) if raster.bands else _bands_of(scenes)
     check_clear(names, tuple(scenes[0].bands))
     stack = FeatureStack(names, rules=rules_of(vars(masking)))
     stack.check_rules(scenes[0])

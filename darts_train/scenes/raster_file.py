@@ -6,6 +6,7 @@ fork. Opening costs a millisecond, a window of some million pixels a hundred tim
 
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,16 +121,44 @@ class RasterFile:
         return values, valid
 
 
+class _WithoutPlace:
+    """A context in which a raster without georeference is no reason for a warning.
+
+    `warnings.catch_warnings` restores what it found when it was entered, so two threads that leave in another order
+    bring the warning back for each other: the first to enter and the last to leave change the filters here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_without_place = _WithoutPlace()
+
+
 @contextmanager
 def open_dataset(path: Path) -> Iterator[Any]:
     """An open rasterio dataset. GDAL's errors, on opening and within the block, become UserError naming the file."""
     if not path.exists():
         raise UserError(f"{path}: no such file.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                yield dataset
+        with _without_place, rasterio.open(path) as dataset:
+            yield dataset
     except RasterioError as error:
         reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise UserError(f"{path}: cannot be read as a raster ({reason}).") from None

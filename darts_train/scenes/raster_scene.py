@@ -86,7 +86,9 @@ class RasterScene:
         count = len(file.indexes)
         names = tuple(name.strip().lower() for name in band_names) if band_names else _names(file)
         if len(names) != count:
-            raise UserError(f"{path}: {count} bands in the file, {len(names)} names given ({listing(names, 8)}).")
+            raise UserError(
+                f"{path}: {count} band{'s' * (count > 1)} in the file, {len(names)} names given ({listing(names, 8)})."
+            )
         if len(set(names)) != count:
             raise UserError(f"{path}: a band name is given twice ({listing(names, 8)}).")
         return cls(

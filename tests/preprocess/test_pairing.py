@@ -294,7 +294,9 @@ class TestFloats:
         values = np.linspace(-0.05, 1.2, 3 * SIDE * SIDE, dtype=np.float32).reshape(3, SIDE, SIDE)
         options = pair(tmp_path, np.zeros((SIDE, SIDE), np.uint8), values) | {"scale": 1e-4, "offset": -0.1}
         make(tmp_path / "set", options)
-        (band, *_) = SetConfig.read(tmp_path / "set" / "config.toml").bands
+        config = SetConfig.read(tmp_path / "set" / "config.toml")
+        band = config.bands[0]
+        assert config.settings["float_steps"] is True
         assert (band.scale, band.offset) == (1e-4, -0.1)
         assert np.abs(mosaic(tmp_path / "set")[0] * 1e-4 - 0.1 - values).max() <= 0.51e-4
 
@@ -337,5 +339,15 @@ class TestLabelValues:
 
     def test_fractions(self, tmp_path):
         options = pair(tmp_path, np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE))
-        with pytest.raises(UserError, match="whole numbers; fractions look like a picture"):
+        for unmapped in ("refuse", "ignore"):
+            with pytest.raises(UserError, match=r"a\.tif: labels are whole numbers, but 574 pixels are fractions"):
+                make(tmp_path / "set", options, {"unmapped": unmapped})
+
+    def test_one_band_beside_three(self, tmp_path):
+        options = pair(tmp_path, np.zeros((SIDE, SIDE), np.uint8), image={"photometric": "RGB"})
+        write_raster(tmp_path / "images" / "b.tif", counts(1))
+        write_raster(tmp_path / "labels" / "b.tif", np.zeros((SIDE, SIDE), np.uint8))
+        with pytest.raises(UserError, match=r"a\.tif has red, green, blue, but .*b\.tif has band_1; .*--band-names"):
             make(tmp_path / "set", options)
+        with pytest.raises(UserError, match=r"b\.tif: 1 band in the file, 3 names given \(red, green, blue\)"):
+            make(tmp_path / "set", options | {"band_names": ("red", "green", "blue")})

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import rasterio
@@ -7,6 +9,7 @@ from darts_train.raster.catalogue import CATALOGUE
 from darts_train.raster.encoding import encode
 from darts_train.raster.patches import Window
 from darts_train.scenes.measure import merge_encodings, native_band
+from darts_train.scenes.raster_file import open_dataset
 from darts_train.scenes.raster_scene import RasterScene
 from tests.support.geo import DATA, SAMPLE, sample_pixels, test_data, write_raster
 
@@ -216,3 +219,21 @@ def test_a_radar_scene():
     assert clipped.sum() == 0
     assert np.array_equal(codes == 65535, np.isnan(values))
     assert DATA in files[0].parents
+
+
+def test_threads_that_read_at_once_bring_no_warning_back(tmp_path):
+    path = tmp_path / "a.png"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_raster(tmp_path / "a.tif", np.ones((1, 4, 4), np.uint8), origin=None).rename(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = open_dataset(path), open_dataset(path)
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)  # leaves first what it entered first, as threads do
+        with open_dataset(path) as dataset:
+            assert dataset.width == 4
+        second.__exit__(None, None, None)
+        with pytest.raises(rasterio.errors.NotGeoreferencedWarning), rasterio.open(path):
+            pass
