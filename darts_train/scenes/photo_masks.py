@@ -78,7 +78,7 @@ def open_mask(path: Path, threshold: float | None = None, by_colour: bool = Fals
     if threshold is None and len(picture.indexes) == 1:
         return picture
     dtype = "uint32" if by_colour else picture.dtypes[0] if threshold is None else "uint8"
-    facts = {name: value[:1] if isinstance(value, tuple) else value for name, value in _facts(picture).items()}
+    facts: dict[str, Any] = {name: v[:1] if isinstance(v, tuple) else v for name, v in _facts(picture).items()}
     facts["dtypes"] = (dtype,)
     stretch = 1.0 if threshold is None else _stretch(path)
     return MaskFile(**facts, picture=picture, threshold=threshold, colours_as_values=by_colour, stretch=stretch)
