@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from darts_train.base.errors import UserError
+from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.dataset.schema import SceneRecord
