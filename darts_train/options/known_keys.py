@@ -16,4 +16,5 @@ SET_KEYS = (
     "metadata_columns",
     "source_command",
     "source_data_hash",
+    "source_train_data_dir",
 )
