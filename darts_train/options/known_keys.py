@@ -18,4 +18,5 @@ SET_KEYS = (
     "source_command",
     "source_data_hash",
     "float_steps",
+    "source_train_data_dir",
 )

@@ -61,8 +61,8 @@ class Counts:
         whole = np.array([round(shift) for shift in shifts], np.int64)
         low, high = int(whole.min()), int(whole.max()) + (255 if narrow else NODATA - 1)
         kinds = ("uint8", "uint16", "int16", "int32")
-        dtype = next(np.dtype(k) for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
-        return cls(whole.reshape(-1, 1, 1), dtype)
+        fitting = [np.dtype(kind) for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max]
+        return cls(whole.reshape(-1, 1, 1), fitting[0]) if fitting else None
 
     def image(self, codes: np.ndarray) -> np.ndarray:
         """Counts [c, h, w] of codes; 0 where there is no data."""

@@ -106,7 +106,7 @@ def _summary(filter: Filter, data: TrainData, choice: Choice) -> FilterSummary:
 def _config(filter: Filter, data: TrainData, errors: PatchErrors | None) -> SetConfig:
     """What the new set is: the source's bands, classes and settings, and how it was chosen."""
     chosen: dict[str, Any] = {
-        "train_data_dir": filter.train_data_dir,
+        "source_train_data_dir": filter.train_data_dir,  # as train_data_dir, a training with this file would take it
         "source_command": data.config.command,
         "source_data_hash": data.data_hash,
         "where": filter.where,

@@ -133,6 +133,7 @@ def test_counts_are_values_in_steps(scale, shift, code):
 
 def test_measured_steps_have_no_counts():
     assert Counts.of([Band("a", 0.3, 0.1, 0, 1)], narrow=False) is None
+    assert Counts.of([Band("a", 1e-9, 1e9, 0, 1)], narrow=False) is None  # whole, but beyond any type
 
 
 def picture(path: Path, values, **profile):
