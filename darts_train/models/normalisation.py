@@ -11,6 +11,9 @@ The first four are a straight line each, so all the arithmetic they need is a ba
 mean, and one deviation above it). The last two are here twice, in torch and in NumPy, and both give the same bits:
 integers up to the ranks, then single float32 operations in the same order. A patch whose band has one value only
 becomes 0.
+
+Masks are no measurements: for the kinds of OF_SET a band `qa`, and one whose name ends in `wm` (kelp:DEMWM, metres
+above the sea), keep 0 and 1 as their ends, as those who brought them in have it.
 """
 
 import dataclasses
@@ -62,12 +65,21 @@ def _fitted(band: Band, kind: Kind, numbers: BandNumbers) -> Band:
         "minmax": (numbers.minimum, numbers.maximum),
         "quantile": (numbers.q01, numbers.q99),
     }[kind]
+    if _is_mask(band.name, kind, numbers):
+        low, high = 0.0, 1.0
     if low >= high:  # most pixels the same: the whole range says more than none
         low, high = (numbers.mean, numbers.mean) if kind == "zscore" else (numbers.minimum, numbers.maximum)
     if low >= high:
         _log.warning("band %s has the value %g all over the training patches, and becomes 0.", band.name, low)
         high = low + max(band.scale, abs(low) * 1e-9)
     return dataclasses.replace(band, low=low, high=high)
+
+
+def _is_mask(name: str, kind: Kind, numbers: BandNumbers) -> bool:
+    """Whether 0 and 1 stay; flags of many bits, and metres that nothing would clip, are as any other band."""
+    bare = name.rpartition(":")[2].lower()
+    within = numbers.minimum >= 0 and numbers.maximum <= 1
+    return (bare == "qa" and within) or (bare.endswith("wm") and (within or kind != "zscore"))
 
 
 def scaled_by_sample(values: Tensor, missing: Tensor, kind: str, fill: float) -> Tensor:

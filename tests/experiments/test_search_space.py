@@ -20,6 +20,7 @@ from darts_train.experiments.space.parameters import (
 from darts_train.experiments.space.search_space import SearchSpace
 from darts_train.experiments.space.wandb import parse_wandb_sweep, read_wandb_sweep
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Training
+from tests.support.sets import make_set
 
 # The example of the guide that sweep files follow.
 SWEEP_YAML = """\
@@ -388,6 +389,15 @@ def test_all_that_is_learned_by_can_be_searched():
     ):
         with pytest.raises(UserError, match=name.replace("_", ".")):
             parse_hyperparameters({name: value}, "space.toml")
+
+
+def test_bands_to_derive_are_a_choice_and_are_looked_at_before_a_search(tmp_path):
+    make_set(tmp_path / "set", patches=2, size=16, bands=4)
+    space = parse_hyperparameters({"derive_bands": [["ndvi"], "none", ["ndvi", "ndvvi"]]}, "space.toml")
+    assert space.parameters["derive_bands"] == Choice((("ndvi",), None, ("ndvi", "ndvvi")))
+    settings = Settings(Data(train_data_dir=tmp_path / "set"), Split(), Hyperparameters(), Training())
+    with pytest.raises(UserError, match=r"--derive-bands: .*no band ndvvi.*nearest: ndvi"):
+        check_space(settings, space, 1, Device(device="cpu"))
 
 
 def test_a_loss_that_does_not_exist_is_named_before_a_search():
