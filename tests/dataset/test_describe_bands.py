@@ -48,8 +48,7 @@ def eight_bits(root):
     group.create_array("valid", data=valid.astype(np.uint8), chunks=(1, *valid.shape[1:]))
 
 
-@pytest.mark.parametrize("stored", ["uint16", "uint8"])
-@pytest.mark.parametrize("pool", [1, 1000, 1 << 18])
+@pytest.mark.parametrize(("stored", "pool"), [("uint16", 1000), ("uint16", 1 << 18), ("uint8", 1)])
 def test_profiles_of_a_set_are_those_of_its_pixels(stored, pool, tmp_path, monkeypatch):
     monkeypatch.setattr(describe_bands, "POOL", pool)
     if stored == "uint8":
