@@ -119,13 +119,17 @@ def _embedder(data: TrainData, encoder: str, weights: str | None) -> Embedder:
 def _named(encoder: str, channels: int, weights: str) -> nn.Module:
     from segmentation_models_pytorch.encoders import get_encoder
 
+    if Path(weights).suffix or len(Path(weights).parts) > 1:
+        raise UserError(f"--embedding-weights: {weights} does not exist.")
+    if encoder.startswith("tu-") and weights != "imagenet":  # would be fetched under any name
+        raise UserError(f"--embedding-weights: {weights} is no file, and {encoder} knows imagenet alone.")
     try:
         found: nn.Module = get_encoder(encoder, in_channels=channels, weights=weights)
     except Exception as error:  # the hub client raises its own, httpx's and requests' errors
         reason = str(error).strip("\"'").split("\n")[0].rstrip(".")
         raise UserError(
-            f"--embedding-weights: {weights} of {encoder} is no file and cannot be fetched ({reason[:160]}). Fetch it "
-            f"where there is a network: darts download-weights --model-encoder {encoder}."
+            f"--embedding-weights: {weights} of {encoder} is no file and cannot be had ({reason[:160]}). Weights are "
+            f"fetched where there is a network: darts download-weights --model-encoder {encoder}."
         ) from None
     return found
 
