@@ -5,6 +5,7 @@ shared input layer, scaled by its own 1st and 99th percentile, so that brightnes
 want ImageNet's mean and spread after that. A model file of ours brings its own bands and ranges.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ class Embedder(nn.Module):
         picture = (picture - self.mean) / self.std
         if picture.shape[1] == 1 < self.channels:
             picture = picture.expand(-1, self.channels, -1, -1)
-        return self.encoder(picture)[-1].mean(dim=(-2, -1)).float()
+        pooled: torch.Tensor = self.encoder(picture)[-1].mean(dim=(-2, -1))
+        return pooled.float()
 
 
 def encoder_features(
@@ -119,13 +121,19 @@ def _embedder(data: TrainData, encoder: str, weights: str | None) -> Embedder:
 def _named(encoder: str, channels: int, weights: str) -> nn.Module:
     from segmentation_models_pytorch.encoders import get_encoder
 
+    if Path(weights).suffix or len(Path(weights).parts) > 1:
+        raise UserError(f"--embedding-weights: {weights} does not exist.")
+    if encoder.startswith("tu-") and weights != "imagenet":  # would be fetched under any name
+        raise UserError(f"--embedding-weights: {weights} is no file, and {encoder} knows imagenet alone.")
     try:
-        found: nn.Module = get_encoder(encoder, in_channels=channels, weights=weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of `tu-` encoders, whose weights have no name
+            found: nn.Module = get_encoder(encoder, in_channels=channels, weights=weights)
     except Exception as error:  # the hub client raises its own, httpx's and requests' errors
         reason = str(error).strip("\"'").split("\n")[0].rstrip(".")
         raise UserError(
-            f"--embedding-weights: {weights} of {encoder} is no file and cannot be fetched ({reason[:160]}). Fetch it "
-            f"where there is a network: darts download-weights --model-encoder {encoder}."
+            f"--embedding-weights: {weights} of {encoder} is no file and cannot be had ({reason[:80]}). Weights are "
+            f"fetched where there is a network: darts download-weights --model-encoder {encoder}."
         ) from None
     return found
 

@@ -38,7 +38,7 @@ def class_pixels(metadata: pd.DataFrame, classes: int, pixels: int) -> np.ndarra
         if shares is not None and len(shares) == classes:
             found[row] = shares
     found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-12)  # of all pixels or of the valid ones, as it was made
-    return found * metadata["valid_fraction"].fillna(0).to_numpy(np.float64)[:, None] * pixels
+    return np.asarray(found * metadata["valid_fraction"].fillna(0).to_numpy(np.float64)[:, None] * pixels)
 
 
 def describe_groups(

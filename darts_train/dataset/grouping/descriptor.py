@@ -32,7 +32,7 @@ FLAT_CODES, FLAT_FLOAT = 0.5, 1e-5  # spread of cells below which a band is flat
 def _weights() -> np.ndarray:
     """Frequency of each coefficient in half-waves, 0 where it does not count; float32 [WAVES, WAVES]."""
     frequency = np.hypot(*np.meshgrid(np.arange(WAVES), np.arange(WAVES)))
-    return np.where(frequency < WAVES, frequency, 0.0).astype(np.float32)
+    return np.asarray(np.where(frequency < WAVES, frequency, 0.0), np.float32)
 
 
 def _half_waves() -> np.ndarray:
@@ -40,7 +40,7 @@ def _half_waves() -> np.ndarray:
     middles = (np.arange(GRID) + 0.5) / GRID
     rows = np.sqrt(2 / GRID) * np.cos(np.pi * np.arange(WAVES)[:, None] * middles[None, :])
     rows[0] /= np.sqrt(2)
-    return rows.astype(np.float32)
+    return np.asarray(rows, np.float32)
 
 
 HALF_WAVES = _half_waves()
@@ -55,7 +55,7 @@ def describe(cells: Cells, flat: float = FLAT_CODES) -> np.ndarray:
     `flat`: standard deviation, in the unit of the cells, below which a band has no direction.
     """
     parts = [_band(means, valid, flat) for means, valid in zip(cells.means, cells.valid, strict=True)]
-    return unit_vectors(np.concatenate(parts)[None])[0]
+    return unit_vectors(np.concatenate(parts)[None]).ravel()
 
 
 def _band(means: np.ndarray, valid: np.ndarray, flat: float) -> np.ndarray:
@@ -72,13 +72,13 @@ def _band(means: np.ndarray, valid: np.ndarray, flat: float) -> np.ndarray:
     waves = HALF_WAVES @ picture @ HALF_WAVES.T * WEIGHTS
     if abs(waves).max() < LEAST_WAVE:
         return np.zeros(NUMBERS, np.float32)
-    return unit_vectors(waves[KEPT][None])[0]
+    return unit_vectors(waves[KEPT][None]).ravel()
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:
     """Vectors of length 1, float32 [n, d]; zeros stay zeros."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 1e-12)
+    return np.asarray(np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 1e-12))
 
 
 def descriptors(data: TrainData, units: Units, threads: int = 2) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What came out of grouping: for the terminal, and as JSON."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from darts_train.base.errors import listing
 
 SHOWN = 8  # groups in the summary
 SIZES = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 100), (101, 1000), (1001, None))
+CLEAR = 0.3  # radians: a narrower gap is no hint
 LEVELS = (0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)
 
 
@@ -92,12 +94,16 @@ class Likeness:
         if self.chance is not None:
             below = " (this is below it: look at --sheet)" if self.similarity < self.chance else ""
             said.append(f"unrelated ones reach {self.chance:.2f} by chance; --similarity is {self.similarity:g}{below}")
-        if self.gap is not None:
+        if self.gap is not None and self._is_clear(*self.gap):
             low, high = self.gap
-            said.append(f"none has its nearest between {low:.2f} and {high:.2f}: --similarity may be anywhere there")
+            said.append(f"none has its nearest between {low:.2f} and {high:.2f}: any --similarity there finds the same")
         if self.unknown:
             said.append(f"{self.unknown} are flat or without data in these bands: similarity says nothing of them")
         return said
+
+    def _is_clear(self, low: float, high: float) -> bool:
+        """Whether a gap is a hint: wide, and not all below the similarity that was asked."""
+        return math.acos(low) - math.acos(high) >= CLEAR and high >= self.similarity
 
 
 @dataclass(frozen=True)
