@@ -34,7 +34,7 @@ def row(name: str, size: int) -> tuple[str, bool]:
         stand_in(root / "set", name, patches=36 if "group_by" in values else 14, size=size)
         started, said = time.perf_counter(), io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = main(arguments(name, root, plot_every_n_val_epochs=0))
+            code = main(arguments(name, root, plot_every_n_val_epochs=0, save_top_k=0))
         seconds = time.perf_counter() - started
         runs = list_runs(Artifacts(artifact_dir=root / "artifacts")).rows if code == 0 else ()
     if not runs:

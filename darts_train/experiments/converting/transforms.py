@@ -40,8 +40,8 @@ def put_training_pipeline(draft: Draft, key: str, ending: str) -> None:
         _normalise(draft, key, done)
         return
     chances, fills = (sum(counts) for counts in zip(*changed, strict=True))
-    said = [f"{chances} chances that were left out are 0.5"] * bool(chances)
-    said += [f"{fills} fills of labels became -100, ignored"] * bool(fills)
+    said = [f"p = 0.5 where it was left out ({chances})"] * bool(chances)
+    said += [f"fill_mask -100, ignored, where it was 0 ({fills})"] * bool(fills)
     draft.put(NETWORK, "augment_config", ending, "; ".join([key, *said]))
     draft.files[ending] = file_text(done)
 

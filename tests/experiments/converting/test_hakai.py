@@ -59,8 +59,8 @@ def test_the_pipeline_is_written_as_it_is_meant():
     holes = group["transforms"][1]
     assert (holes["p"], holes["fill_mask"], objects["fill_mask"]) == (0.5, -100, 0)
     note = next(entry.note for entry in convert(OLD).entries if entry.name == "augment_config")
-    assert "1 chances that were left out are 0.5" in note
-    assert "1 fills of labels" in note
+    assert "p = 0.5 where it was left out (1)" in note
+    assert "where it was 0 (1)" in note
 
 
 SMOOTHED = {"loss": "hakai_ml_train.losses.LabelSmoothingLovasz"}
