@@ -74,8 +74,8 @@ def open_mask(path: Path, threshold: float | None = None, by_colour: bool = Fals
     picture = upright(file)
     if by_colour and (len(picture.indexes) != 3 or set(picture.dtypes) != {"uint8"}):
         raise UserError(f"{path}: --mask-colours needs three bands of bytes, or a palette; this has none of these.")
-    if threshold is None and len(picture.indexes) == 1:
-        return picture
+    if len(picture.indexes) not in (1, 3) or (threshold is None and len(picture.indexes) == 1):
+        return picture  # of which two or more than three bands are refused, as of any label raster
     dtype = "uint32" if by_colour else picture.dtypes[0] if threshold is None else "uint8"
     return MaskFile(
         path=picture.path,
