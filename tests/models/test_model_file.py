@@ -8,14 +8,18 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.features.masking import SETTINGS, rules_of
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
+from darts_train.models.model_config import SOURCE_SETTINGS, read_model_config
 from darts_train.models.model_file import (
     load_lightning_checkpoint,
     load_model_file,
     make_model_config,
     save_model_file,
 )
+from darts_train.options.masking import Masking
+from darts_train.preprocess.job import plain_settings
 from darts_train.raster.catalogue import CATALOGUE
 
 BANDS = ("red", "ndvi", "slope")
@@ -41,6 +45,16 @@ def network():
 def config():
     spec = InputSpecification.from_set([CATALOGUE[name] for name in BANDS], "v1", -1.0)
     return make_model_config("Unet", "resnet18", "imagenet", spec, ("background", "slump"), 64, 255, 0.4)
+
+
+def test_how_indices_are_masked_goes_with_the_model():
+    masking = Masking(mask_indices_by_qa=True, qa_band="cloud", optional_bands=("dem",), unknown_elevation="land")
+    spec = InputSpecification.from_set([CATALOGUE["red"]], None, 0.0)
+    config = make_model_config(
+        "Unet", "resnet18", None, spec, ("background", "kelp"), 64, 255, settings=plain_settings(masking)
+    )
+    assert rules_of(read_model_config(config).source) == rules_of(vars(masking))
+    assert set(SETTINGS) <= set(SOURCE_SETTINGS)
 
 
 def test_a_model_file_comes_back(tmp_path, network, config):
