@@ -1,6 +1,6 @@
 """Mosaics with label rasters to train data, beside a plain loop of windows; and memory on a very large mosaic.
 
-    uv run python benchmarks/chips.py [--side 6144] [--size 512] [--repeats 5] [--large 20000,40000] [--workers 1]
+    uv run python benchmarks/chips.py [--side 6144] [--size 512] [--repeats 5] [--large 10000,40000] [--workers 1]
 
 Mosaics are the bundled Landsat-7 scene as bytes, repeated in mirrors, as GeoTIFF of three bands in compressed blocks of
 512 pixels, with label rasters of the same form. The plain loop opens image and label once, reads window after window
@@ -12,7 +12,7 @@ medians. With `--workers N` the loop, too, is shared by N processes, one mosaic 
 Wanted: ours at least 0.8 of the plain loop that compresses, as the tools of the field do.
 
 `large` cuts virtual mosaics (VRT) of these sides, in which one strip of 1024 rows has data and the rest has none, and
-whose labels are of the same kind; peaks of resident memory must be alike. Ends with exit code 1 where one is not so.
+whose labels are of the same kind; peaks of resident memory must be nearly alike. Exit code 1 where one is not so.
 """
 
 import argparse
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from tests.support import geo  # noqa: E402
 
-WANTED, MEMORY_WANTED = 0.8, 1.15
+WANTED, MEMORY_WANTED = 0.8, 1.3  # memory: for 16 times the pixels
 STRIP = 1024  # rows of a large mosaic that have data
 BLOCKS = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
 
@@ -192,7 +192,7 @@ def main() -> bool:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--large", default="20000,40000")
+    parser.add_argument("--large", default="10000,40000")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
