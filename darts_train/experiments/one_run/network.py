@@ -7,6 +7,8 @@ import torch
 
 from darts_train.experiments.one_run.settings import FIRST_HYPERPARAMETERS, PreparedRun
 from darts_train.options.learning import Hyperparameters, Training
+from darts_train.training.augmentation.albumentations_library import pipeline_tree
+from darts_train.training.deriving import DeriveLayer
 from darts_train.training.hardware.compiling import compiled
 from darts_train.training.hardware.devices import resolve_precision
 from darts_train.training.hardware.memory import first_that_fits
@@ -62,6 +64,8 @@ def fitting_size(
     held = held_bytes(training.kept_in, prepared.data, prepared.indices)
     room = torch.empty(held, dtype=torch.uint8, device=device if training.kept_in == "device" else "cpu")
     patch = PatchDataset(prepared.data, prepared.indices.train)[0]
+    if prepared.derivation and h.augment and pipeline_tree(h.augmentations) is not None:  # the reader derives
+        patch["x"] = DeriveLayer(prepared.derivation)(patch["x"])
     try:
         return first_that_fits(
             lambda: make_module(prepared, h, training, 0, portions=portions), patch, sizes,
