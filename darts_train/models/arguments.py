@@ -11,7 +11,14 @@ from darts_train.base.errors import UserError, nearest
 
 NetworkOptions = tuple[tuple[str, Any], ...]  # hashable, so that questions about shapes are answered once
 
-KNOWN = ("encoder_depth", "encoder_output_stride", "upsampling", "psp_out_channels", "psp_use_batchnorm")
+KNOWN = (
+    "encoder_depth",
+    "encoder_channels",
+    "encoder_output_stride",
+    "upsampling",
+    "psp_out_channels",
+    "psp_use_batchnorm",
+)
 DECODER = "decoder_"  # every argument of the decoder is taken; the constructor knows which it has
 
 

@@ -1,4 +1,4 @@
-"""Networks of segmentation-models-pytorch, made by name, checked by name.
+"""Networks of segmentation-models-pytorch, and one of our own, made by name, checked by name.
 
 A network returns **logits**: one channel where there are two classes, else one per class. The one sigmoid or
 softmax is in the loss and in inference.
@@ -16,25 +16,31 @@ import torch
 from torch import nn
 
 from darts_train.base.errors import UserError, listing, nearest
+from darts_train.models import full_resolution
 from darts_train.models.arguments import NetworkOptions, plain
 
 LARGEST_SUGGESTION = 2048  # patch sizes beyond are not looked at when one is to be suggested
 
 
 def architectures() -> tuple[str, ...]:
-    """Names of the architectures, as segmentation-models-pytorch spells them."""
+    """Names of the architectures: those of segmentation-models-pytorch, as it spells them, and our own."""
     from segmentation_models_pytorch import MODEL_ARCHITECTURES_MAPPING
 
-    return tuple(model.__name__ for model in MODEL_ARCHITECTURES_MAPPING.values())
+    return (*(model.__name__ for model in MODEL_ARCHITECTURES_MAPPING.values()), full_resolution.ARCHITECTURE)
 
 
 @functools.cache
 def encoders() -> tuple[str, ...]:
-    """Names of the encoders: those of segmentation-models-pytorch, then timm's with the prefix `tu-`."""
+    """Names of the encoders: ours, those of segmentation-models-pytorch, then timm's with the prefix `tu-`."""
     import timm
     from segmentation_models_pytorch.encoders import get_encoder_names
 
-    return (*get_encoder_names(), *(f"tu-{name}" for name in timm.list_models()))
+    return (full_resolution.ENCODER, *get_encoder_names(), *(f"tu-{name}" for name in timm.list_models()))
+
+
+def is_own(arch: str) -> bool:
+    """Whether an architecture is ours, not one of segmentation-models-pytorch."""
+    return arch.lower() == full_resolution.ARCHITECTURE.lower()
 
 
 def output_channels(classes: int) -> int:
@@ -58,6 +64,9 @@ def check_names(arch: str, encoder: str) -> None:
     if arch.lower() not in known:
         hint = nearest(arch.lower(), known) or f"; there are {listing(architectures(), 20)}"
         raise UserError(f"--model-arch: there is no architecture {arch!r}{hint}.")
+    if is_own(arch) != (encoder == full_resolution.ENCODER):
+        own = f"--model-arch {full_resolution.ARCHITECTURE} and --model-encoder {full_resolution.ENCODER}"
+        raise UserError(f"{own} go with each other alone; {arch} was given with {encoder}.")
     if encoder in encoders() or (encoder.startswith("tu-") and encoder[3:] in timm.list_pretrained()):
         return
     hint = nearest(encoder, encoders()) or "; see the lists of segmentation-models-pytorch, and of timm (prefix tu-)"
@@ -92,6 +101,8 @@ def _check_weights(encoder: str, weights: str) -> None:
     """Raise UserError where segmentation-models-pytorch knows no such weights; those of `tu-` are one set each."""
     from segmentation_models_pytorch.encoders import encoders as table
 
+    if encoder == full_resolution.ENCODER:
+        raise UserError(f"--model-encoder-weights: {encoder} has none; leave the option out.")
     known = list(table[encoder]["pretrained_settings"]) if encoder in table else [weights]
     if weights not in known:
         raise UserError(f"--model-encoder-weights: {encoder} has no weights {weights!r}; it has {listing(known)}.")
@@ -100,9 +111,11 @@ def _check_weights(encoder: str, weights: str) -> None:
 def create_from_arguments(
     arch: str, encoder: str, weights: str | None, in_channels: int, channels: int, **further: Any
 ) -> nn.Module:
-    """`smp.create_model` with names that were checked; `channels` of logits. Raises UserError as `create_network`."""
+    """The network of names that were checked; `channels` of logits. Raises UserError as `create_network`."""
     import segmentation_models_pytorch as smp
 
+    if is_own(arch):
+        return _own_network(in_channels, channels, further)
     arguments: dict[str, Any] = {"encoder_name": encoder, "in_channels": in_channels, "classes": channels, **further}
     try:
         with warnings.catch_warnings():
@@ -123,6 +136,14 @@ def create_from_arguments(
             ) from error
         raise
     return network
+
+
+def _own_network(in_channels: int, channels: int, further: dict[str, Any]) -> nn.Module:
+    try:
+        return full_resolution.FullResolutionNetwork(in_channels, channels, **further)
+    except (TypeError, ValueError) as error:
+        reason = str(error).removeprefix("FullResolutionNetwork.__init__() ")
+        raise UserError(f"--model-arch {full_resolution.ARCHITECTURE}, --model-options: {reason}.") from error
 
 
 @functools.lru_cache(maxsize=8)

@@ -73,8 +73,8 @@ class Split(OptionGroup):
 class Hyperparameters(OptionGroup):
     """What a search may vary."""
 
-    model_arch: str = option("Architecture of segmentation-models-pytorch.", "Unet")
-    model_encoder: str = option("Encoder (smp or tu- timm name).", "dpn107")
+    model_arch: str = option("Architecture of segmentation-models-pytorch, or FCN (small, at full resolution).", "Unet")
+    model_encoder: str = option("Encoder (smp or tu- timm name; of FCN: dilated).", "dpn107")
     model_encoder_weights: str | None = option("Pretrained encoder weights, such as imagenet.", None)
     model_options: tuple[str, ...] | None = option(
         "Further argument of the network as name=value, such as encoder_depth=3 (repeat).", None, commas=False

@@ -21,6 +21,27 @@ def test_networks_return_logits(classes, channels):
     )
 
 
+@pytest.mark.parametrize("size", [(1, 1), (31, 17)])
+def test_our_own_network_takes_any_size(size):
+    torch.manual_seed(0)
+    options = (("encoder_channels", 8), ("encoder_depth", 2))
+    network = factory.create_network("fcn", "dilated", None, 4, 3, options).eval()
+    with torch.no_grad():
+        assert network(torch.rand(2, 4, *size)).shape == (2, 3, *size)
+    assert factory.stride("FCN", "dilated", options) == 1
+    assert factory.padding_multiple("FCN", "dilated", 37, options) == 1
+
+
+def test_our_own_network_looks_as_far_as_it_says():
+    """Two blocks reach 1 + 2 pixels to each side."""
+    torch.manual_seed(0)
+    network = factory.create_network("FCN", "dilated", None, 1, 2, (("encoder_depth", 2),)).eval()
+    x = torch.zeros(1, 1, 21, 21, requires_grad=True)
+    network(x)[0, 0, 10, 10].backward()
+    rows, columns = torch.nonzero(x.grad[0, 0], as_tuple=True)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (7, 13, 7, 13)
+
+
 def test_one_class_is_refused():
     with pytest.raises(UserError, match="two classes"):
         factory.create_network("Unet", "resnet18", None, 4, 1)
@@ -44,6 +65,8 @@ def test_initial_weights_follow_the_seed():
         ("Unet", "tu-hf-hub:somebody/something", "--model-encoder"),
         ("Unet", "tu-resnet18.no_such_tag", "--model-encoder"),
         ("DPT", "resnet18", "does not go with"),
+        ("FCN", "resnet18", "--model-arch FCN and --model-encoder dilated go with each other alone"),
+        ("Unet", "dilated", "go with each other alone; Unet was given"),
         ("UnetPlusPlus", "mit_b0", "does not go with"),
     ],
 )
