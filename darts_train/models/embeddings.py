@@ -5,6 +5,7 @@ shared input layer, scaled by its own 1st and 99th percentile, so that brightnes
 want ImageNet's mean and spread after that. A model file of ours brings its own bands and ranges.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ class Embedder(nn.Module):
         picture = (picture - self.mean) / self.std
         if picture.shape[1] == 1 < self.channels:
             picture = picture.expand(-1, self.channels, -1, -1)
-        return self.encoder(picture)[-1].mean(dim=(-2, -1)).float()
+        pooled: torch.Tensor = self.encoder(picture)[-1].mean(dim=(-2, -1))
+        return pooled.float()
 
 
 def encoder_features(
@@ -124,11 +126,13 @@ def _named(encoder: str, channels: int, weights: str) -> nn.Module:
     if encoder.startswith("tu-") and weights != "imagenet":  # would be fetched under any name
         raise UserError(f"--embedding-weights: {weights} is no file, and {encoder} knows imagenet alone.")
     try:
-        found: nn.Module = get_encoder(encoder, in_channels=channels, weights=weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of `tu-` encoders, whose weights have no name
+            found: nn.Module = get_encoder(encoder, in_channels=channels, weights=weights)
     except Exception as error:  # the hub client raises its own, httpx's and requests' errors
         reason = str(error).strip("\"'").split("\n")[0].rstrip(".")
         raise UserError(
-            f"--embedding-weights: {weights} of {encoder} is no file and cannot be had ({reason[:160]}). Weights are "
+            f"--embedding-weights: {weights} of {encoder} is no file and cannot be had ({reason[:80]}). Weights are "
             f"fetched where there is a network: darts download-weights --model-encoder {encoder}."
         ) from None
     return found
@@ -159,14 +163,15 @@ def _load(network: nn.Module, content: object, path: Path) -> None:
         raise UserError(f"--embedding-weights: {path} holds no weights by name.")
     own = network.state_dict()
     known = {name.removeprefix(prefix): value for prefix in ("", "encoder.", "model.") for name, value in given.items()}
-    found = {name: known.get(name, known.get(name.removeprefix("model."))) for name in own}
-    absent = [name for name, value in found.items() if value is None]
-    other = [name for name, value in found.items() if value is not None and value.shape != own[name].shape]
+    found = {name: name if name in known else name.removeprefix("model.") for name in own}
+    absent = [name for name in found.values() if name not in known]
     if absent:
         raise UserError(f"--embedding-weights: {path} is of another encoder; it lacks {listing(absent, 2)}.")
+    state: dict[str, torch.Tensor] = {name: known[stored] for name, stored in found.items()}
+    other = [name for name, value in state.items() if value.shape != own[name].shape]
     if other:
         raise UserError(
-            f"--embedding-weights: {path} does not fit: {other[0]} is {tuple(found[other[0]].shape)} there and "  # type: ignore[union-attr]
+            f"--embedding-weights: {path} does not fit: {other[0]} is {tuple(state[other[0]].shape)} there and "
             f"{tuple(own[other[0]].shape)} here; are these the --bands it was trained with?"
         )
-    network.load_state_dict(found)  # type: ignore[arg-type]
+    network.load_state_dict(state)

@@ -91,7 +91,9 @@ def _with_files(data: TrainData, units: Units, grouping: Grouping, report: Group
         if grouping.report is not None:
             write_json(grouping.report, report.to_dict())
             files.append(grouping.report)
-        if grouping.sheet is not None and any(len(group.members) > 1 for group in report.groups):
+        if grouping.sheet is not None and len(report.groups) == report.units:
+            _log.warning("--sheet: no group has two members; there is nothing to draw.")
+        elif grouping.sheet is not None:
             from darts_train.preprocess.group_pictures import largest_groups  # drawing takes a second to be imported
 
             write_bytes(grouping.sheet, largest_groups(data, units, report.groups))

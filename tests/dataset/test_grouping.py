@@ -54,7 +54,7 @@ def test_a_chain_is_one_group():
     assert len(set(united(5, [(a, x), (x, z), (z, y), (y, b)]))) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30), st.randoms())
 def test_components_join_every_pair_and_nothing_else(pairs, random):
     labels = united(20, pairs)
@@ -89,7 +89,7 @@ def test_overlap_is_a_share_of_the_smaller_footprint(share, least, found):
     assert len(one) == found
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.floats(-179, 178), st.floats(-75, 75), st.floats(0.02, 0.98), st.floats(0.02, 0.98))
 def test_overlap_is_that_of_areas_on_the_ground(west, south, right, up):
     """Of two equal boxes on the sphere: the area between parallels is the difference of their sines."""
@@ -137,7 +137,7 @@ def test_the_transform_is_that_of_scipy():
     assert np.allclose(HALF_WAVES @ picture @ HALF_WAVES.T, expected, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 999), st.floats(0.4, 2.0), st.floats(0, 9000))
 def test_light_and_a_small_shift_change_the_look_little_and_another_place_much(seed, gain, offset):
     here = field(seed)

@@ -94,12 +94,16 @@ class Likeness:
         if self.chance is not None:
             below = " (this is below it: look at --sheet)" if self.similarity < self.chance else ""
             said.append(f"unrelated ones reach {self.chance:.2f} by chance; --similarity is {self.similarity:g}{below}")
-        if self.gap is not None and math.acos(self.gap[0]) - math.acos(self.gap[1]) >= CLEAR:
+        if self.gap is not None and self._is_clear(*self.gap):
             low, high = self.gap
             said.append(f"none has its nearest between {low:.2f} and {high:.2f}: any --similarity there finds the same")
         if self.unknown:
             said.append(f"{self.unknown} are flat or without data in these bands: similarity says nothing of them")
         return said
+
+    def _is_clear(self, low: float, high: float) -> bool:
+        """Whether a gap is a hint: wide, and not all below the similarity that was asked."""
+        return math.acos(low) - math.acos(high) >= CLEAR and high >= self.similarity
 
 
 @dataclass(frozen=True)
