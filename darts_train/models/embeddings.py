@@ -163,14 +163,15 @@ def _load(network: nn.Module, content: object, path: Path) -> None:
         raise UserError(f"--embedding-weights: {path} holds no weights by name.")
     own = network.state_dict()
     known = {name.removeprefix(prefix): value for prefix in ("", "encoder.", "model.") for name, value in given.items()}
-    found = {name: known.get(name, known.get(name.removeprefix("model."))) for name in own}
-    absent = [name for name, value in found.items() if value is None]
-    other = [name for name, value in found.items() if value is not None and value.shape != own[name].shape]
+    found = {name: name if name in known else name.removeprefix("model.") for name in own}
+    absent = [name for name in found.values() if name not in known]
     if absent:
         raise UserError(f"--embedding-weights: {path} is of another encoder; it lacks {listing(absent, 2)}.")
+    state: dict[str, torch.Tensor] = {name: known[stored] for name, stored in found.items()}
+    other = [name for name, value in state.items() if value.shape != own[name].shape]
     if other:
         raise UserError(
-            f"--embedding-weights: {path} does not fit: {other[0]} is {tuple(found[other[0]].shape)} there and "  # type: ignore[union-attr]
+            f"--embedding-weights: {path} does not fit: {other[0]} is {tuple(state[other[0]].shape)} there and "
             f"{tuple(own[other[0]].shape)} here; are these the --bands it was trained with?"
         )
-    network.load_state_dict(found)  # type: ignore[arg-type]
+    network.load_state_dict(state)
