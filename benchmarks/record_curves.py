@@ -24,7 +24,7 @@ from torch.func import functional_call
 
 from darts_train.base.files import atomic_path
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.one_run.network import make_module
 from darts_train.experiments.one_run.settings import prepare_run
 from darts_train.experiments.searching.sampling import point

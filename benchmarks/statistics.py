@@ -51,7 +51,7 @@ def make(root: Path, count: int, bands: int, side: int) -> None:
 def one(root: Path, limit: float) -> None:
     """What a child process does: open, set the limit, describe, and print seconds and memory."""
     from darts_train.dataset import statistics_file  # noqa: F401  a library is no memory of the statistics
-    from darts_train.dataset.describe import open_or_empty
+    from darts_train.dataset.describing.describe import open_or_empty
     from darts_train.options.preprocessing import Describe, Inspect
     from darts_train.reporting.describe import describe_train_data
 

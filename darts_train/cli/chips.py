@@ -14,7 +14,7 @@ def import_chips(chips: Chips, chip_set: ChipSet, parallel: Parallel) -> None:
 
     NPZ files with image and label, folders of pictures and masks, parquet shards.
     """
-    from darts_train.preprocess.import_chips import import_chips as run
+    from darts_train.preprocess.chips.import_chips import import_chips as run
 
     show(run(chips=chips, chip_set=chip_set, parallel=parallel))
 
@@ -25,7 +25,7 @@ def export_chips(export_chips: ExportChips) -> None:
 
     One file per patch, {sample_id}_{patch_id}.npz, with image and label; unlabelled is -100.
     """
-    from darts_train.preprocess.export_chips import export_chips as run
+    from darts_train.preprocess.chips.export_chips import export_chips as run
 
     show(run(export_chips=export_chips))
 

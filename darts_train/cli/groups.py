@@ -14,7 +14,7 @@ def group_train_data(inspect: Inspect, grouping: Grouping, device: Device) -> No
 
     By footprints, by looks, by columns; group-stratified folds keep groups whole. Only the column group is written.
     """
-    from darts_train.preprocess.groups import group_train_data as run
+    from darts_train.preprocess.grouping.groups import group_train_data as run
 
     report = run(inspect=inspect, grouping=grouping, device=device)
     if inspect.json:

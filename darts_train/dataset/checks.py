@@ -17,8 +17,8 @@ from darts_train.base.files import require_directory
 from darts_train.base.progress import track
 from darts_train.dataset import layout
 from darts_train.dataset.identity import patch_checksum
-from darts_train.dataset.overlap import overlapping_scenes
 from darts_train.dataset.reader import TrainData
+from darts_train.dataset.splitting.overlap import overlapping_scenes
 from darts_train.dataset.statistics import RunningMoments, add_patch, finish
 from darts_train.options.preprocessing import Inspect
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from darts_train.base.progress import track
 from darts_train.dataset.band_numbers import BandNumbers
-from darts_train.dataset.describe_bands import BandCounts
+from darts_train.dataset.describing.bands import BandCounts
 from darts_train.dataset.reader import TrainData
 from darts_train.raster.band import Band
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable, write_bytes, write_json
-from darts_train.dataset.describe_bands import BandProfile
+from darts_train.dataset.describing.bands import BandProfile
 from darts_train.dataset.lit_pixels import LitNumbers
 from darts_train.options.preprocessing import Describe
 

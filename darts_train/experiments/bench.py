@@ -15,7 +15,7 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.base.executor import core_count
 from darts_train.dataset.cache import CacheShape
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.experiments.bench_result import BenchResult
 from darts_train.experiments.one_run.augmentation_file import with_read_augmentations
 from darts_train.experiments.one_run.network import make_module

@@ -69,9 +69,9 @@ def _check_fold(settings: Settings, fold: int, device: Device) -> None:
 
 
 def _warn_of_leakage(settings: Settings) -> None:
-    from darts_train.dataset.leakage import warn_split_leakage
     from darts_train.dataset.reader import TrainData
-    from darts_train.dataset.splits import make_split
+    from darts_train.dataset.splitting.leakage import warn_split_leakage
+    from darts_train.dataset.splitting.splits import make_split
 
     opened, split = TrainData.open(settings.data.train_data_dir), settings.split
     size = opened.config.patch_size

@@ -23,7 +23,7 @@ from darts_train.artifacts.run_record import numbers, read_record
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
-from darts_train.dataset.certificate import Certificate
+from darts_train.dataset.splitting.certificate import Certificate
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.beside_baseline import beside_cross_validation
 from darts_train.experiments.failures import failure_kind

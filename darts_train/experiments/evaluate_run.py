@@ -25,7 +25,7 @@ from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.dataset.parquet import write_parquet
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.evaluating.figures import FIGURES, draw
 from darts_train.experiments.evaluating.tables import (
     SCORES_FILE,

@@ -20,8 +20,8 @@ from darts_train.artifacts.names import check_name, random_name
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
-from darts_train.dataset.certificate import Certificate
-from darts_train.dataset.outer_fold import outer_fold
+from darts_train.dataset.splitting.certificate import Certificate
+from darts_train.dataset.splitting.outer_fold import outer_fold
 from darts_train.experiments.alone import alone_in
 from darts_train.experiments.cross_validation import Execute, fold_count
 from darts_train.experiments.database.lease import LEASE_SECONDS

@@ -22,10 +22,10 @@ from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.base.provenance import now, package_versions
-from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.pixel_table import PixelSampler, PixelTable
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.dataset.splitting.leakage import warn_split_leakage
+from darts_train.dataset.splitting.splits import SplitIndices, make_split
 from darts_train.experiments.one_run.settings import input_specification, plain_settings
 from darts_train.features.derived import Derivation
 from darts_train.models.input_spec import InputLayer, InputSpecification

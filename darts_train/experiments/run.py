@@ -19,8 +19,8 @@ from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
-from darts_train.dataset.leakage import warn_split_leakage
 from darts_train.dataset.sample_weights import sample_weights
+from darts_train.dataset.splitting.leakage import warn_split_leakage
 from darts_train.experiments.beside_baseline import with_baseline
 from darts_train.experiments.evaluate_run import TestResult, test_smp
 from darts_train.experiments.one_run.augmentation_file import with_read_augmentations

@@ -13,8 +13,8 @@ from darts_train.options.deploying import Predict
 from darts_train.raster.resampling import fitted_size
 from darts_train.scenes.auxiliary import DEM as DEM_BANDS
 from darts_train.scenes.auxiliary import TRENDS, AuxiliaryRaster
-from darts_train.scenes.photo_file import open_picture
-from darts_train.scenes.photo_fit import FittedScene, fitted_grid
+from darts_train.scenes.photos.file import open_picture
+from darts_train.scenes.photos.fit import FittedScene, fitted_grid
 from darts_train.scenes.planet import open_planet_scene
 from darts_train.scenes.raster_scene import RasterScene
 from darts_train.scenes.scene import Scene

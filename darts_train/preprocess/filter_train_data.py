@@ -10,11 +10,11 @@ from darts_train.artifacts.patch_errors import PatchErrors, read_patch_errors
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.dataset import layout
-from darts_train.dataset.choice_table import Line, as_text, choice_lines, class_lines
-from darts_train.dataset.choosing import BackgroundRule, Choice, choose_patches
+from darts_train.dataset.choosing.choice import BackgroundRule, Choice, choose_patches
+from darts_train.dataset.choosing.subset import write_subset
+from darts_train.dataset.choosing.table import Line, as_text, choice_lines, class_lines
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.set_config import SetConfig
-from darts_train.dataset.subset import write_subset
 from darts_train.options.filtering import Filter
 
 COMMAND = "filter-train-data"

@@ -17,14 +17,14 @@ from darts_train.options.photos import Photos
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
 from darts_train.preprocess.checks import check_classes, check_size, check_usable
 from darts_train.preprocess.job import Job, changed_settings, left_out, plain_settings
-from darts_train.preprocess.label_values import check_values, label_mapping
 from darts_train.preprocess.measures import MEASURES, columns_of
-from darts_train.preprocess.pairs import find_pairs
+from darts_train.preprocess.pairing.label_values import check_values, label_mapping
+from darts_train.preprocess.pairing.pairs import find_pairs
+from darts_train.preprocess.pairing.photos import check_photos, fit_samples, look_at_pictures, photo_columns
+from darts_train.preprocess.pairing.samples import Opening, open_samples
 from darts_train.preprocess.patching import Recipe, Sample
-from darts_train.preprocess.photos import check_photos, fit_samples, look_at_pictures, photo_columns
 from darts_train.preprocess.pipeline import run
 from darts_train.preprocess.quality_measures import quality_measures
-from darts_train.preprocess.raster_samples import Opening, open_samples
 from darts_train.preprocess.set_bands import earlier_config, set_bands
 from darts_train.preprocess.stored_as import stored_as
 from darts_train.preprocess.summary import PreprocessSummary

@@ -20,7 +20,7 @@ REPORT, SCRIPT = "report.html", "commands.sh"
 def report(work: Work) -> Outcome:
     """Score the map and tell the whole story on a page."""
     from darts_train.dataset.reader import TrainData
-    from darts_train.dataset.splits import make_split
+    from darts_train.dataset.splitting.splits import make_split
     from darts_train.quickstart.steps import split
 
     state = work.state

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
-from darts_train.dataset.describe import describe_set, open_or_empty
-from darts_train.dataset.description import Description
+from darts_train.dataset.describing.describe import describe_set, open_or_empty
+from darts_train.dataset.describing.description import Description
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.statistics_file import check_stats_file, write_stats
 from darts_train.options.learning import Split

@@ -8,7 +8,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.figures.patch_map import Scene, Shapes, patch_map, scene_windows
 from darts_train.figures.svg import series_colour
 

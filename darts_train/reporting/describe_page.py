@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 from darts_train.base.provenance import now, package_versions
-from darts_train.dataset.describe_bands import PERCENTS, BandProfile
-from darts_train.dataset.describe_splits import FOLDS, FoldCount
-from darts_train.dataset.describe_text import (
+from darts_train.dataset.describing.bands import PERCENTS, BandProfile
+from darts_train.dataset.describing.description import Description
+from darts_train.dataset.describing.splits import FOLDS, FoldCount
+from darts_train.dataset.describing.text import (
     REGIONS,
     counted,
     distinct_words,
@@ -17,7 +18,6 @@ from darts_train.dataset.describe_text import (
     words_of_purged,
     words_of_test,
 )
-from darts_train.dataset.description import Description
 from darts_train.dataset.reader import TrainData
 from darts_train.figures.maps import class_colour, hex_colour
 from darts_train.figures.stacked import small_bar, small_histogram, stacked_bars

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from darts_train.dataset.describe_column_text import group_words
-from darts_train.dataset.describe_columns import GroupSizes, NumberColumn, PatchTable, TextColumn, histogram
-from darts_train.dataset.describe_suspects import Suspects
-from darts_train.dataset.describe_text import counted, figure, percent_of
-from darts_train.dataset.description import Description
+from darts_train.dataset.describing.column_text import group_words
+from darts_train.dataset.describing.columns import GroupSizes, NumberColumn, PatchTable, TextColumn, histogram
+from darts_train.dataset.describing.description import Description
+from darts_train.dataset.describing.suspects import Suspects
+from darts_train.dataset.describing.text import counted, figure, percent_of
 from darts_train.figures.eda import correlation_matrix, histogram_chart
 from darts_train.figures.stacked import small_histogram, stacked_bars
 from darts_train.reporting.content import Block, Charts, Drawing, Section, Table, Text

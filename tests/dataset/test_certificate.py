@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.dataset import ground
-from darts_train.dataset.certificate import Certifier, certify
 from darts_train.dataset.ground import EARTH_METRES, Ground
-from darts_train.dataset.outer_fold import outer_fold, read_outer_fold
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.certificate import Certifier, certify
+from darts_train.dataset.splitting.outer_fold import outer_fold, read_outer_fold
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.dataset.windows import Windows
 from darts_train.options.learning import Split
 

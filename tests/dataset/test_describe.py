@@ -4,8 +4,8 @@ import tracemalloc
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.dataset import describe_bands
-from darts_train.dataset.describe import describe_set, open_or_empty
+from darts_train.dataset.describing import bands as describe_bands
+from darts_train.dataset.describing.describe import describe_set, open_or_empty
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.writer import TrainDataWriter
 from darts_train.options.learning import Split

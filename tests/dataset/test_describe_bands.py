@@ -8,8 +8,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_train.dataset import describe_bands
-from darts_train.dataset.describe_bands import BINS, PERCENTS, BandCounts, code_percentile
+from darts_train.dataset.describing import bands as describe_bands
+from darts_train.dataset.describing.bands import BINS, PERCENTS, BandCounts, code_percentile
 from darts_train.dataset.reader import TrainData
 from darts_train.raster.band import NODATA
 from tests.support.sets import make_old_set, make_set

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darts_train.dataset.describe_column_text import column_lines, group_words, plain_columns, suspect_lines
-from darts_train.dataset.describe_columns import BINS, correlate, describe_columns, histogram
-from darts_train.dataset.describe_suspects import find_suspects
+from darts_train.dataset.describing.column_text import column_lines, group_words, plain_columns, suspect_lines
+from darts_train.dataset.describing.columns import BINS, correlate, describe_columns, histogram
+from darts_train.dataset.describing.suspects import find_suspects
 from darts_train.dataset.expressions import matching_rows
 
 

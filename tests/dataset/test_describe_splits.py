@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.dataset.describe_splits import FOLDS, preview_splits
-from darts_train.dataset.describe_text import split_lines
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.describing.splits import FOLDS, preview_splits
+from darts_train.dataset.describing.text import split_lines
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.options.learning import Split
 
 SIZE = 32

@@ -13,11 +13,11 @@ from darts_train.artifacts.patch_errors import AUDIT_FILE, TEST_PATCHES, read_pa
 from darts_train.base.errors import UserError
 from darts_train.dataset.added_columns import add_columns
 from darts_train.dataset.checks import validate_train_data
-from darts_train.dataset.choosing import NOT_DRAWN, BackgroundRule, choose_patches
+from darts_train.dataset.choosing.choice import NOT_DRAWN, BackgroundRule, choose_patches
+from darts_train.dataset.choosing.subset import write_subset
 from darts_train.dataset.layout import CONFIG, LABELS, SCENES
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.set_config import SetConfig
-from darts_train.dataset.subset import write_subset
 from darts_train.dataset.writer import TrainDataWriter
 from darts_train.options.filtering import Filter
 from darts_train.options.preprocessing import Inspect
@@ -197,7 +197,7 @@ def test_what_cannot_be_filtered(whole, tmp_path):
 
 
 def test_a_set_that_is_stored_otherwise_is_stored_anew(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr("darts_train.dataset.subset._alike", lambda data, root: False)
+    monkeypatch.setattr("darts_train.dataset.choosing.subset._alike", lambda data, root: False)
     _, data = whole
     config = SetConfig(data.config.bands, 16, data.config.classes, command="filter-train-data")
     write_subset(data, np.array([1, 5]), tmp_path / "set", config, overwrite=False)

@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darts_train.dataset.leakage import overlapping_patches, warn_leakage
+from darts_train.dataset.splitting.leakage import overlapping_patches, warn_leakage
 
 windows = st.tuples(st.sampled_from(["s0", "s1"]), st.integers(0, 40), st.integers(0, 40))
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import shapely
 
-from darts_train.dataset.overlap import overlapping_scenes
+from darts_train.dataset.splitting.overlap import overlapping_scenes
 
 
 def rows(*scenes):

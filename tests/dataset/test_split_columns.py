@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from darts_train.base.errors import UserError
-from darts_train.dataset.describe_splits import preview_splits
-from darts_train.dataset.describe_text import split_lines
-from darts_train.dataset.leakage import overlapping_patches, warn_split_leakage
-from darts_train.dataset.overlap import nearest_km, patch_centres
-from darts_train.dataset.splits import available_folds, make_split
+from darts_train.dataset.describing.splits import preview_splits
+from darts_train.dataset.describing.text import split_lines
+from darts_train.dataset.splitting.leakage import overlapping_patches, warn_split_leakage
+from darts_train.dataset.splitting.overlap import nearest_km, patch_centres
+from darts_train.dataset.splitting.splits import available_folds, make_split
 from darts_train.options.learning import Split
 
 SIZE = 32

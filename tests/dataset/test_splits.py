@@ -12,7 +12,7 @@ from sklearn.model_selection import (
 )
 
 from darts_train.base.errors import UserError
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.options.learning import Split
 
 METHODS = ("kfold", "stratified", "shuffle", "region", "region-stratified")

@@ -8,7 +8,7 @@ import pytest
 from darts_train.cli.main import main
 from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.options.learning import Split
 from darts_train.raster.band import NODATA
 from tests.support.sets import make_set

@@ -10,7 +10,7 @@ import torch
 from darts_train.artifacts.run_record import read_record
 from darts_train.cli.main import main
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.one_run import crew
 from darts_train.experiments.run import train_smp
 from darts_train.metrics.state import SegmentationMetrics

@@ -9,7 +9,7 @@ import pytest
 
 from darts_train.artifacts.run_record import read_record
 from darts_train.base.errors import UserError
-from darts_train.dataset.certificate import Certificate
+from darts_train.dataset.splitting.certificate import Certificate
 from darts_train.experiments.nested import nested_cross_validation_smp
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.trust.certificates import certify_outer

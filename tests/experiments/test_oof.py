@@ -13,7 +13,7 @@ from darts_train.artifacts.out_of_fold import OutOfFold, mean_of, open_out_of_fo
 from darts_train.artifacts.run_infos import RunRow
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.cross_validation import cross_validation_smp
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.trust.label_audit import audit_patch

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.experiments.one_run.world import check_shares, choose_devices, first_host
 from darts_train.options.learning import Device, Devices
 

@@ -17,9 +17,9 @@ from darts_train.dataset.checks import validate_train_data
 from darts_train.dataset.reader import TrainData
 from darts_train.options.chips import Chips, ChipSet, ExportChips
 from darts_train.options.preprocessing import Inspect, Parallel
-from darts_train.preprocess import chip_tiles
-from darts_train.preprocess.export_chips import Counts, export_chips
-from darts_train.preprocess.import_chips import import_chips
+from darts_train.preprocess.chips import tiles as chip_tiles
+from darts_train.preprocess.chips.export_chips import Counts, export_chips
+from darts_train.preprocess.chips.import_chips import import_chips
 from darts_train.raster.band import NODATA, Band
 from tests.support.sets import make_set
 

@@ -9,17 +9,17 @@ import pytest
 import shapely
 
 from darts_train.cli.main import main
-from darts_train.dataset.certificate import certify
 from darts_train.dataset.grouping.descriptor import descriptors
 from darts_train.dataset.grouping.units import Units
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.schema import SceneRecord, Tile
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.certificate import certify
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.dataset.writer import TrainDataWriter
 from darts_train.options.grouping import Grouping
 from darts_train.options.learning import Split
 from darts_train.options.preprocessing import Inspect
-from darts_train.preprocess.groups import group_train_data
+from darts_train.preprocess.grouping.groups import group_train_data
 from tests.support.sets import make_config, make_row
 
 SIZE = 32

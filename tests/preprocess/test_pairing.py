@@ -11,7 +11,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.dataset.set_config import SetConfig
 from darts_train.options.pairing import Pairing
 from darts_train.options.preprocessing import Output, Parallel, Patches, Raster
-from darts_train.preprocess.pairs import find_pairs
+from darts_train.preprocess.pairing.pairs import find_pairs
 from darts_train.preprocess.raster import preprocess_raster_train_data
 from tests.support.geo import CELL, ORIGIN, write_raster
 

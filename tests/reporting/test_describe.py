@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import darts_train
 from darts_train.base.errors import UserError
 from darts_train.cli.main import main
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.options.learning import Split
 from darts_train.options.preprocessing import Describe, Inspect, Output, Parallel, Patches, Raster
 from darts_train.reporting import describe_map

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from darts_train.dataset.added_columns import add_columns
-from darts_train.dataset.describe import describe_set, open_or_empty
-from darts_train.dataset.describe_suspects import Suspects
+from darts_train.dataset.describing.describe import describe_set, open_or_empty
+from darts_train.dataset.describing.suspects import Suspects
 from darts_train.options.learning import Split
 from darts_train.reporting.content import Charts, Page, Table
 from darts_train.reporting.describe_patches import TITLES, patch_sections, shortened

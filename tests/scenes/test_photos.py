@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from darts_train.base.errors import UserError
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
-from darts_train.scenes.photo_file import PictureFile, open_picture, stored_window, turned
-from darts_train.scenes.photo_fit import fitted_grid
-from darts_train.scenes.photo_masks import open_mask, parse_colours
+from darts_train.scenes.photos.file import PictureFile, open_picture, stored_window, turned
+from darts_train.scenes.photos.fit import fitted_grid
+from darts_train.scenes.photos.masks import open_mask, parse_colours
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(PIXELS)

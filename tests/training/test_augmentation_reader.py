@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.raster.band import IGNORE_INDEX, NODATA, Band
 from darts_train.training.augmentation.albumentations_library import Building, pipeline_text, pipeline_tree
 from darts_train.training.augmentation.albumentations_probe import trained_size

@@ -8,7 +8,7 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.experiments.one_run.settings import run_fingerprint
 from darts_train.experiments.settings import require_same
 from darts_train.options.learning import Data, Hyperparameters, Split, Training

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config
 from darts_train.options.learning import Hyperparameters

@@ -9,7 +9,7 @@ from darts_train.base.errors import UserError
 from darts_train.dataset.expressions import column_values
 from darts_train.dataset.grouping.report import Group
 from darts_train.dataset.grouping.units import Units
-from darts_train.dataset.split_columns import SPLIT_COLUMN
+from darts_train.dataset.splitting.columns import SPLIT_COLUMN
 
 
 def split_values(metadata: pd.DataFrame, column: str | None) -> tuple[str | None, np.ndarray]:

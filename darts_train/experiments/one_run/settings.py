@@ -13,7 +13,7 @@ from darts_train.base.files import require_file
 from darts_train.base.hashes import hash_file, hash_json
 from darts_train.dataset.normalisation import training_numbers
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.dataset.splitting.splits import SplitIndices, make_split
 from darts_train.experiments.one_run.augmentation_file import with_read_augmentations
 from darts_train.features.derived import Derivation
 from darts_train.models.arguments import NetworkOptions, parse_options

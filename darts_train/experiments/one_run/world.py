@@ -13,7 +13,7 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.base.executor import core_count
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.options.learning import Device, Devices
 from darts_train.training.hardware.ranks import World
 

@@ -8,7 +8,7 @@ from darts_train.artifacts.run_infos import RUN_INFOS_FILE
 from darts_train.artifacts.run_record import RECORD_FILE
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
-from darts_train.dataset.certificate import CERTIFICATE_FILE
+from darts_train.dataset.splitting.certificate import CERTIFICATE_FILE
 from darts_train.experiments.checks import check_space, open_train_data
 from darts_train.experiments.cross_validation import CV_FILE, fold_count
 from darts_train.experiments.database.storage import (

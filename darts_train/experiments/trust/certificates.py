@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from darts_train.dataset.certificate import Certificate, Certifier, certify
-from darts_train.dataset.outer_fold import outer_fold
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.certificate import Certificate, Certifier, certify
+from darts_train.dataset.splitting.outer_fold import outer_fold
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.settings import Settings
 from darts_train.options.learning import FoldMethod
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from darts_train.artifacts.run_infos import write_table
-from darts_train.dataset.certificate import Certificate
+from darts_train.dataset.splitting.certificate import Certificate
 from darts_train.experiments.scoring import Direction
 from darts_train.metrics.combine import mean
 from darts_train.metrics.intervals import LEVEL, mean_interval

@@ -22,7 +22,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import make_split
+from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.evaluate_run import open_for_model
 from darts_train.experiments.settings import Settings
 from darts_train.experiments.trust.label_audit import (

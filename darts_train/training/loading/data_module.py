@@ -20,7 +20,7 @@ from darts_train.dataset.cache import PatchSource
 from darts_train.dataset.cache_build import open_cache, require_cache_place
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.sample_weights import sample_weights as weights_of
-from darts_train.dataset.splits import SplitIndices, make_split
+from darts_train.dataset.splitting.splits import SplitIndices, make_split
 from darts_train.options.learning import Data, Split
 from darts_train.training.augmentation.reader import AugmentedPatches, NumberedSampler, ReaderPipeline
 from darts_train.training.deriving import open_sources

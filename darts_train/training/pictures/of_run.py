@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 
 from darts_train.dataset.places import patch_centres
 from darts_train.dataset.reader import TrainData
-from darts_train.dataset.splits import SplitIndices
+from darts_train.dataset.splitting.splits import SplitIndices
 from darts_train.figures.augmentation_panel import augmentation_panel
 from darts_train.figures.progress import Line, epochs_panel
 from darts_train.figures.split_panel import Part, split_panel
