@@ -23,6 +23,9 @@ class Chips(OptionGroup):
     )
     classes: tuple[str, ...] = option("Names of the classes; the first is the background.", ("background", "positive"))
     remap: str | None = option("Label value to class index: '0:0,4:1,9:-100' (-100: ignore), or a list.", None)
+    remap_format: Literal["auto", "list", "pairs"] = option(
+        "--remap without colons is a list (position: old value), or pairs (old new old new); auto: a list.", "auto"
+    )
     group_pattern: str | None = option(
         "Expression whose first parenthesis in a chip's name is its group; none: each chip stands alone.", r"(.+)_\d+"
     )

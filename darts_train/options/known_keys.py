@@ -13,6 +13,7 @@ SET_KEYS = (
     "band_high",
     "optical_bands",
     "ignore_index",
+    "stored_as",
     "label_mapping",
     "metadata_columns",
     "source_command",

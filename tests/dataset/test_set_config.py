@@ -1,3 +1,4 @@
+import dataclasses
 import tomllib
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
+from darts_train.dataset.columns import Column
 from darts_train.dataset.set_config import SetConfig
 from darts_train.options.known_keys import SET_KEYS
 from darts_train.raster.band import Band
@@ -44,7 +46,9 @@ def test_the_file_says_everything(config):
 
 
 def test_leaf_keys_are_unique_and_known():
-    text = make_config(image_dir=Path("images"), exclude_nan=True, bands=None).to_toml()
+    found = dict.fromkeys(("label_mapping", "source_command", "source_data_hash", "source_train_data_dir"), "text")
+    config = make_config(image_dir=Path("images"), exclude_nan=True, bands=None, float_steps=True, **found)
+    text = dataclasses.replace(config, columns=(Column("split", "text"),), stored_as="uint8").to_toml()
     tables = tomllib.loads(text)["darts"]
     leaves = [key for table in tables.values() for key in table]
     assert len(leaves) == len(set(leaves))

@@ -343,11 +343,13 @@ class TestLabelValues:
             with pytest.raises(UserError, match=r"a\.tif: labels are whole numbers, but 574 pixels are fractions"):
                 make(tmp_path / "set", options, {"unmapped": unmapped})
 
-    def test_one_band_beside_three(self, tmp_path):
+    def test_two_bands_beside_three(self, tmp_path):
         options = pair(tmp_path, np.zeros((SIDE, SIDE), np.uint8), image={"photometric": "RGB"})
-        write_raster(tmp_path / "images" / "b.tif", counts(1))
+        write_raster(tmp_path / "images" / "b.tif", counts(2))
         write_raster(tmp_path / "labels" / "b.tif", np.zeros((SIDE, SIDE), np.uint8))
-        with pytest.raises(UserError, match=r"a\.tif has red, green, blue, but .*b\.tif has band_1; .*--band-names"):
+        with pytest.raises(
+            UserError, match=r"a\.tif has red, green, blue, but .*b\.tif has band_1, band_2; .*--band-names"
+        ):
             make(tmp_path / "set", options)
-        with pytest.raises(UserError, match=r"b\.tif: 1 band in the file, 3 names given \(red, green, blue\)"):
+        with pytest.raises(UserError, match=r"b\.tif: 2 bands in the file, 3 names given \(red, green, blue\)"):
             make(tmp_path / "set", options | {"band_names": ("red", "green", "blue")})

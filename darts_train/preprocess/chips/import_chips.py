@@ -64,7 +64,8 @@ def import_chips(chips: Chips, chip_set: ChipSet, parallel: Parallel = Parallel(
             other settings; chips of a scene that is in the set changed.
     """
     check_classes(chips.classes)
-    reading = Reading(parse_remap(chips.remap, len(chips.classes)), chips.nodata, chips.black)
+    mapping = parse_remap(chips.remap, len(chips.classes), chips.remap_format)
+    reading = Reading(mapping, chips.nodata, chips.black)
     pattern, columns = parse_pattern(chips.group_pattern), ChipColumns(chips.image_column, chips.label_column)
     require_writable(chip_set.train_data_dir, "--train-data-dir")
     if not chip_set.append and not chip_set.overwrite and Journal(chip_set.train_data_dir).exists():
