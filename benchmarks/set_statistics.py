@@ -1,6 +1,6 @@
 """Statistics of a set that is many times larger than the memory they are allowed: one pass, constant memory.
 
-    uv run python benchmarks/statistics.py [PATCHES] [--times 10] [--bands 6] [--side 512] [--limit 40]
+    uv run python benchmarks/set_statistics.py [PATCHES] [--times 10] [--bands 6] [--side 512] [--limit 40]
 
 Two sets are made on the fly, one of them `--times` larger, and described each in a process of its own
 (`describe-train-data --stats-file`): every patch is read once, and mean, deviation, range and true quantiles of every
