@@ -23,5 +23,7 @@ def by_rows(compute: Callable[..., np.ndarray], arrays: Sequence[np.ndarray], ma
     rows = max(1, _PIXELS // max(1, width))
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        result[top:bottom] = compute(*(array[top : bottom + 2 * margin] for array in arrays))
+        part = compute(*(array[top : bottom + 2 * margin] for array in arrays))
+        with np.errstate(over="ignore"):  # what float32 cannot say is infinity
+            result[top:bottom] = part
     return result
