@@ -1,9 +1,10 @@
-"""Commands from a checkpoint to a map."""
+"""Commands from a checkpoint to files that others run."""
 
 from darts_train.cli.app import app
 from darts_train.cli.expand import command
 from darts_train.cli.output import show
-from darts_train.options.deploying import Convert, Export, Predict
+from darts_train.options.exporting import Export
+from darts_train.options.model_files import Convert
 
 
 @command(app, "Maps")
@@ -26,14 +27,3 @@ def export_model(export: Export) -> None:
     from darts_train.export.export import export_model as run
 
     show(run(export=export))
-
-
-@command(app, "Maps")
-def predict(predict: Predict) -> None:
-    """Map scenes with a model.
-
-    Classes and probabilities as GeoTIFF, polygons as GeoPackage, a quicklook as PNG.
-    """
-    from darts_train.inference.predict import predict as run
-
-    show(run(predict=predict))

@@ -20,6 +20,7 @@ from darts_train.cli import (  # noqa: F401  (they declare their commands)
     download,
     groups,
     learn,
+    maps,
     nested,
     report,
     search,

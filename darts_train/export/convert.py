@@ -19,7 +19,7 @@ from darts_train.models.model_file import (
     load_model_file,
     save_model_file,
 )
-from darts_train.options.deploying import Convert
+from darts_train.options.model_files import Convert
 
 
 @dataclass(frozen=True)

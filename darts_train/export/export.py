@@ -16,7 +16,7 @@ from darts_train.export.onnx import check_opset, set_metadata, to_onnx
 from darts_train.models.factory import stride
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
-from darts_train.options.deploying import Export
+from darts_train.options.exporting import Export
 
 _log = logger("export")
 

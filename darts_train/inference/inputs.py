@@ -9,7 +9,7 @@ from darts_train.features.masking import rules_of
 from darts_train.features.stack import DEM, FeatureStack
 from darts_train.inference.models import MapModel
 from darts_train.models.model_config import PICTURE_FIT
-from darts_train.options.deploying import Predict
+from darts_train.options.predicting import SceneFiles
 from darts_train.raster.resampling import fitted_size
 from darts_train.scenes.auxiliary import DEM as DEM_BANDS
 from darts_train.scenes.auxiliary import TRENDS, AuxiliaryRaster
@@ -30,7 +30,7 @@ def feature_stack(model: MapModel) -> FeatureStack:
     return FeatureStack(model.spec.names, outer, inner, rules_of(model.source))
 
 
-def open_scenes(options: Predict, model: MapModel, stack: FeatureStack) -> list[Scene]:
+def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack) -> list[Scene]:
     """All scenes of a call, in order, checked: every band of the model can be read or computed.
 
     Raises UserError for a file that is not there or unreadable, a band that is missing, and two scenes of one name.
@@ -58,7 +58,7 @@ def _auxiliary(place: str | None, names: tuple[str, ...], option: str) -> Auxili
     return None if place is None else AuxiliaryRaster.open(place, names, option)
 
 
-def _open(path: Path, options: Predict, model: MapModel, auxiliaries: Sequence[AuxiliaryRaster]) -> Scene:
+def _open(path: Path, options: SceneFiles, model: MapModel, auxiliaries: Sequence[AuxiliaryRaster]) -> Scene:
     if not path.exists():
         raise UserError(f"--input: {path} does not exist.")
     if path.is_dir():
@@ -88,7 +88,7 @@ def _fitted(scene: RasterScene, model: MapModel) -> Scene:
     return FittedScene(scene, fitted_grid(grid, *size))
 
 
-def _names(path: Path, options: Predict, model: MapModel) -> Sequence[str] | None:
+def _names(path: Path, options: SceneFiles, model: MapModel) -> Sequence[str] | None:
     """Names of the file's bands: those given; the file's own where they hold all that was read in training; else
     those that training gave.
     """

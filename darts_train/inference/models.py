@@ -7,33 +7,24 @@ multiply-add. The network returns logits; the one sigmoid or softmax is here.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
+from darts_train.inference.backends.onnx_runtime import OnnxBackend
+from darts_train.inference.backends.protocol import Backend, Codes, Logits
+from darts_train.inference.backends.torch_network import TorchBackend
 from darts_train.models.factory import check_patch_size
 from darts_train.models.fit import Fit
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.models.torch_device import torch_device
-from darts_train.raster.band import NODATA
 
-Codes = npt.NDArray[np.uint16]
-Logits = npt.NDArray[np.float32]
 ONNX_SUFFIX = ".onnx"
-
-
-class Backend(Protocol):
-    """What runs a network."""
-
-    def logits(self, codes: Codes) -> Logits:
-        """Codes uint16 [n, c, h, w] to logits float32 [n, k, h, w]; k is 1 for two classes."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -74,47 +65,6 @@ def activation(logits: Logits) -> Logits:
         return np.asarray(np.exp(-np.logaddexp(np.float32(0), -logits)), np.float32)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
-
-
-@dataclass(frozen=True)
-class TorchBackend:
-    """A network in torch, on one device."""
-
-    network: torch.nn.Module
-    layer: InputLayer
-    device: torch.device
-
-    def logits(self, codes: Codes) -> Logits:
-        """See `Backend.logits`; float32 whatever the device."""
-        with torch.inference_mode():
-            x = torch.from_numpy(codes.view(np.int16)).to(self.device)
-            found: Logits = self.network(self.layer(x)).float().cpu().numpy()
-        return found
-
-
-@dataclass(frozen=True)
-class OnnxBackend:
-    """A network in ONNX Runtime, on the CPU."""
-
-    session: Any
-    spec: InputSpecification
-    fit: Fit
-
-    def logits(self, codes: Codes) -> Logits:
-        """See `Backend.logits`."""
-        x = self.spec.normalise(codes)
-        if self.fit.kind == "tile":
-            return self._run(x)
-        if self.fit.marked:
-            x[codes == NODATA] = np.nan
-        logits = torch.from_numpy(self._run(self.fit.image(torch.from_numpy(x)).numpy()))
-        fitted: Logits = self.fit.logits(logits, *codes.shape[-2:]).numpy()
-        return fitted
-
-    def _run(self, image: npt.NDArray[np.float32]) -> Logits:
-        name = self.session.get_inputs()[0].name
-        found: Logits = self.session.run(None, {name: image})[0]
-        return found
 
 
 def open_model(place: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:

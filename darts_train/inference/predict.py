@@ -1,56 +1,17 @@
-"""Scenes to maps: the command predict.
+"""Scenes to maps: the command predict."""
 
-    {out_dir}/{scene_id}/probabilities.tif   percent, 255 no data; one band, or one for each class
-                         classes.tif         class index, 255 no data
-                         segments.gpkg       polygons of the foreground classes
-                         quicklook.png
-
-The directory of a scene appears when all four are whole.
-"""
-
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from rasterio.enums import Resampling
-
 from darts_train.base.errors import UserError
-from darts_train.base.files import require_writable
-from darts_train.base.log import logger
-from darts_train.base.progress import track
-from darts_train.figures.maps import true_colour
-from darts_train.figures.quicklook import quicklook
-from darts_train.inference.directories import appearing_directory
 from darts_train.inference.inputs import feature_stack, open_scenes
 from darts_train.inference.models import MapModel, open_model
-from darts_train.inference.polygons import SEGMENTS, write_segments
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES, open_map, open_maps
-from darts_train.inference.streaming import Mapper, Preview
-from darts_train.options.deploying import Predict
+from darts_train.inference.scene_maps import SceneMap, check_places, map_scenes
+from darts_train.inference.streaming import Mapper
+from darts_train.options.predicting import Maps, Predict, SceneFiles, Windows
 from darts_train.raster.patches import patch_windows
 from darts_train.scenes.scene import Scene
-
-QUICKLOOK = "quicklook.png"
-CLIPPED_SHARE = 0.5  # of a scene's values beyond the encoding, from which the scene is in other units
-_log = logger("inference")
-
-
-@dataclass(frozen=True)
-class SceneMap:
-    """Files of one map; `polygons` is their number, `megapixels` the size of the scene."""
-
-    scene_id: str
-    directory: Path
-    probabilities: Path
-    classes: Path
-    segments: Path
-    quicklook: Path
-    polygons: int
-    megapixels: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +35,7 @@ class PredictSummary:
         return "\n".join(lines)
 
 
-def predict(predict: Predict) -> PredictSummary:
+def predict(predict: Predict, scenes: SceneFiles, windows: Windows, maps: Maps) -> PredictSummary:
     """Map scenes with a model.
 
     Raises:
@@ -82,16 +43,30 @@ def predict(predict: Predict) -> PredictSummary:
             already, or the output cannot be written; later where a file turns out to be damaged. Maps of scenes that
             were finished stay; of the others nothing does.
     """
-    model, size = open_model(predict.model, predict.window_size, predict.device)
-    overlap = _overlap(predict.window_overlap, size)
-    stack = feature_stack(model)
-    scenes = open_scenes(predict, model, stack)
-    _check_places(predict, scenes)
-    mapper = Mapper(model, stack, size, overlap, predict.window_batch)
+    model, size = open_model(predict.model, windows.window_size, predict.device)
+    mapper, opened = prepare(model, size, scenes, windows, maps)
     if predict.dry_run:
-        return _plan(predict, mapper, scenes)
-    maps = tuple(_map_scene(predict, mapper, scene) for scene in scenes)
-    return PredictSummary(maps, predict.out_dir)
+        return plan(mapper, opened, maps)
+    return PredictSummary(tuple(map_scenes(mapper, opened, maps)), maps.out_dir)
+
+
+def prepare(
+    model: MapModel, size: int, scenes: SceneFiles, windows: Windows, maps: Maps
+) -> tuple[Mapper, Sequence[Scene]]:
+    """How the scenes will be mapped, and the scenes, opened and checked. Raises UserError before any work."""
+    overlap = _overlap(windows.window_overlap, size)
+    stack = feature_stack(model)
+    opened = open_scenes(scenes, model, stack)
+    check_places(maps, opened)
+    return Mapper(model, stack, size, overlap, windows.window_batch), opened
+
+
+def plan(mapper: Mapper, scenes: Sequence[Scene], maps: Maps) -> PredictSummary:
+    """What mapping the scenes would take."""
+    sizes = [(scene.grid.width, scene.grid.height) for scene in scenes]
+    windows = sum(len(patch_windows(width, height, mapper.window_size, mapper.overlap)) for width, height in sizes)
+    planned = sum(width * height * (mapper.model.channels + 1) for width, height in sizes)
+    return PredictSummary((), maps.out_dir, windows, planned, dry_run=True)
 
 
 def _overlap(wanted: int | None, size: int) -> int:
@@ -100,73 +75,3 @@ def _overlap(wanted: int | None, size: int) -> int:
     if wanted >= size:
         raise UserError(f"--window-overlap: {wanted} must be less than the window, {size} pixels.")
     return wanted
-
-
-def _check_places(predict: Predict, scenes: Sequence[Scene]) -> None:
-    require_writable(predict.out_dir, "--out-dir")
-    for scene in scenes:
-        place = predict.out_dir / scene.scene_id
-        if place.exists() and not predict.overwrite:
-            raise UserError(f"--out-dir: {place} is there already; give --overwrite to replace it.")
-
-
-def _plan(predict: Predict, mapper: Mapper, scenes: Sequence[Scene]) -> PredictSummary:
-    sizes = [(scene.grid.width, scene.grid.height) for scene in scenes]
-    windows = sum(len(patch_windows(width, height, mapper.window_size, mapper.overlap)) for width, height in sizes)
-    planned = sum(width * height * (mapper.model.channels + 1) for width, height in sizes)
-    return PredictSummary((), predict.out_dir, windows, planned, dry_run=True)
-
-
-def _map_scene(predict: Predict, mapper: Mapper, scene: Scene) -> SceneMap:
-    started = time.monotonic()
-    place = predict.out_dir / scene.scene_id
-    preview = Preview.of(scene)
-    try:
-        with appearing_directory(place) as directory:
-            with open_maps(directory, scene.grid, mapper.model, predict.threshold) as writer:
-                rows = track(mapper.run(scene, preview), f"map {scene.scene_id}", mapper.row_count(scene))
-                for part in rows:
-                    writer.write(part)
-            _warn_of_units(scene, preview)
-            classes = mapper.model.classes
-            polygons = write_segments(directory, scene.grid, classes, predict.min_object_size)
-            (directory / QUICKLOOK).write_bytes(_quicklook(directory, scene, preview, mapper.model))
-    except OSError as error:
-        raise UserError(f"{place} cannot be written: {error.strerror or error}.") from error
-    return SceneMap(
-        scene_id=scene.scene_id,
-        directory=place,
-        probabilities=place / PROBABILITIES,
-        classes=place / CLASSES,
-        segments=place / SEGMENTS,
-        quicklook=place / QUICKLOOK,
-        polygons=polygons,
-        megapixels=scene.grid.width * scene.grid.height / 1e6,
-        seconds=time.monotonic() - started,
-    )
-
-
-def _warn_of_units(scene: Scene, preview: Preview) -> None:
-    """Say where a scene seems to be in other units than the train data: most values are beyond their encoding."""
-    if not preview.pixels:
-        _log.warning("%s: no pixel has data in any band; the map is empty", scene.source)
-    elif preview.clipped > CLIPPED_SHARE * preview.pixels:
-        share = preview.clipped / preview.pixels
-        _log.warning(
-            "%s: %.0f %% of its values are beyond those of the train data; is --scale right?", scene.source, 100 * share
-        )
-
-
-def _quicklook(directory: Path, scene: Scene, preview: Preview, model: MapModel) -> bytes:
-    shape = preview.values.shape[1:]
-    classes = _decimated(directory / CLASSES, shape)[0]
-    probabilities = _decimated(directory / PROBABILITIES, shape)
-    best = np.where(probabilities == NODATA, 0, probabilities).max(axis=0) / np.float32(100)
-    chosen = np.where(classes == NODATA, np.nan, best).astype(np.float32)
-    return quicklook(true_colour(*preview.values), classes, chosen, model.classes, scene.scene_id)
-
-
-def _decimated(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    with open_map(path) as dataset:
-        found: npt.NDArray[np.uint8] = dataset.read(out_shape=(dataset.count, *shape), resampling=Resampling.nearest)
-    return found

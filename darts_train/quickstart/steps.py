@@ -13,7 +13,9 @@ from typing import Any
 from darts_train.base.errors import UserError
 from darts_train.base.files import write_text
 from darts_train.options import learning, preprocessing, searching
-from darts_train.options.deploying import Convert, Export, Predict
+from darts_train.options.exporting import Export
+from darts_train.options.model_files import Convert
+from darts_train.options.predicting import Maps, Predict, SceneFiles, Windows
 from darts_train.quickstart.commands import validation_interval
 from darts_train.quickstart.state import State
 from darts_train.quickstart.task import HELD_OUT, REFLECTANCE_SCALE, Recipe, Task
@@ -183,14 +185,10 @@ def predict(work: Work) -> Outcome:
     from darts_train.inference.predict import predict as run
 
     result = run(
-        predict=Predict(
-            model=work.directory / work.state.result("convert")["model"],
-            input=(work.directory / "scenes" / f"{HELD_OUT}_toa6.tif",),
-            out_dir=work.directory / "maps",
-            scale=REFLECTANCE_SCALE,
-            device=work.device,
-            overwrite=True,
-        )
+        predict=Predict(model=work.directory / work.state.result("convert")["model"], device=work.device),
+        scenes=SceneFiles(input=(work.directory / "scenes" / f"{HELD_OUT}_toa6.tif",), scale=REFLECTANCE_SCALE),
+        windows=Windows(),
+        maps=Maps(out_dir=work.directory / "maps", overwrite=True),
     )
     path = work.relative(result.maps[0].classes)
     return Outcome(path, (path,), {"classes": path})

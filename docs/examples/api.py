@@ -5,8 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import darts_train
-from darts_train.options.deploying import Convert, Predict
 from darts_train.options.learning import Artifacts, Data, Device, Hyperparameters, Run, Split, Tracking, Training
+from darts_train.options.model_files import Convert
+from darts_train.options.predicting import Maps, Predict, SceneFiles, Windows
 from darts_train.options.preprocessing import Output, Patches, Raster
 
 here = Path(sys.argv[1] if len(sys.argv) > 1 else "api-example")
@@ -48,6 +49,9 @@ model = darts_train.convert_lightning_checkpoint(
     convert=Convert(lightning_checkpoint=run.best_checkpoint, out_directory=here / "model", checkpoint_name="clouds")
 )
 maps = darts_train.predict(
-    predict=Predict(model=model.path, input=(scenes / "landsat5_toa6.tif",), out_dir=here / "maps", device="cpu")
+    predict=Predict(model=model.path, device="cpu"),
+    scenes=SceneFiles(input=(scenes / "landsat5_toa6.tif",)),
+    windows=Windows(),
+    maps=Maps(out_dir=here / "maps"),
 )
 print(maps.summary())

@@ -16,12 +16,12 @@ from darts_train.experiments.one_run.network import make_module
 from darts_train.experiments.one_run.settings import make_reader, prepare_run, run_fingerprint
 from darts_train.export.convert import convert_lightning_checkpoint
 from darts_train.inference.models import activation
-from darts_train.inference.predict import predict
 from darts_train.models.model_file import load_model_file
-from darts_train.options.deploying import Convert, Predict
 from darts_train.options.learning import Data, Device, Split
+from darts_train.options.model_files import Convert
 from darts_train.raster.catalogue import CATALOGUE
 from tests.support.pipelines import node, tree
+from tests.support.predicting import predicted
 from tests.support.runs import hyperparameters, run, training
 from tests.support.sets import BAND_NAMES, make_set
 
@@ -97,8 +97,8 @@ def test_a_map_of_a_scene_with_the_sources_alone_is_that_of_training(root, finis
         )
     )
     assert load_model_file(converted.path).derived == DERIVED
-    (done,) = predict(
-        Predict(model=converted.path, input=(scene,), out_dir=tmp_path / "maps", scale=1e-4, offset=-0.1, device="cpu")
+    (done,) = predicted(
+        model=converted.path, input=(scene,), out_dir=tmp_path / "maps", scale=1e-4, offset=-0.1, device="cpu"
     ).maps
     with rasterio.open(done.probabilities) as file:
         chances = file.read(1)

@@ -14,7 +14,7 @@ from darts_train.export.comparison import fixed_shapes
 from darts_train.export.export import describe, export_model
 from darts_train.inference.models import OnnxBackend, open_model
 from darts_train.models.model_file import load_model_file, save_model_file
-from darts_train.options.deploying import Export
+from darts_train.options.exporting import Export
 from darts_train.options.learning import Artifacts, Data, Device, Split, Tracking
 from darts_train.options.learning import Test as RunToTest
 from darts_train.training.module import SegmentationModule

@@ -11,7 +11,7 @@ from darts_train.export.convert import convert_lightning_checkpoint
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import load_model_file, make_model_config
-from darts_train.options.deploying import Convert
+from darts_train.options.model_files import Convert
 from darts_train.raster.catalogue import CATALOGUE
 
 ARCH, ENCODER = "Linknet", "tu-lcnet_035"

@@ -18,7 +18,7 @@ from darts_train.export.pools import MatrixPool
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import load_model_file, make_model_config, save_model_file
-from darts_train.options.deploying import Export
+from darts_train.options.exporting import Export
 from darts_train.raster.catalogue import CATALOGUE
 
 

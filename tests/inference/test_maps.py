@@ -8,9 +8,8 @@ import torch
 from scipy import ndimage
 
 from darts_train.base.errors import UserError
-from darts_train.inference import predict as predict_module
-from darts_train.inference.predict import predict
-from darts_train.options.deploying import Predict
+from darts_train.inference import scene_maps as predict_module
+from tests.support.predicting import predicted
 
 from .scenes import write_model, write_scene
 
@@ -24,7 +23,7 @@ def model(tmp_path_factory):
 
 
 def run(model, out, *scenes, **options):
-    return predict(Predict(model=model, input=tuple(scenes), out_dir=out, device="cpu", **options))
+    return predicted(model=model, input=tuple(scenes), out_dir=out, device="cpu", **options)
 
 
 def read(path):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from darts_train.inference.inputs import open_scenes
 from darts_train.models.model_config import _source_settings
-from darts_train.options.deploying import Predict
+from darts_train.options.predicting import SceneFiles
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,6 @@ def test_a_picture_is_fitted_as_in_training(tmp_path, fit, size):
     assert ("picture_fit" in source) == (fit != "tile")
     model = SimpleNamespace(source=source, patch_size=30, spec=SimpleNamespace(names=("red",)))
     stack = SimpleNamespace(bands_for=lambda scene: None, warn_of_sun=lambda scenes: None)
-    predict = Predict(model=tmp_path, input=(tmp_path / "a.png",), out_dir=tmp_path)
-    (scene,) = open_scenes(predict, model, stack)
+    (scene,) = open_scenes(SceneFiles(input=(tmp_path / "a.png",)), model, stack)
     assert (scene.grid.width, scene.grid.height) == size
     assert (scene.read(["green"], scene.grid.extent) == 9).all()

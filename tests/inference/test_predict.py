@@ -13,15 +13,14 @@ from scipy import ndimage
 
 from darts_train.base.errors import UserError
 from darts_train.features.stack import FeatureStack
-from darts_train.inference import predict as module
-from darts_train.inference.predict import predict
+from darts_train.inference import scene_maps as module
 from darts_train.inference.streaming import read_area
-from darts_train.options.deploying import Predict
 from darts_train.raster.band import Band
 from darts_train.raster.encoding import encode
 from darts_train.raster.patches import Window
 from darts_train.scenes.raster_scene import RasterScene
 from tests.inference.conftest import BANDS, SIDE, write_model
+from tests.support.predicting import predicted
 
 SCENES = Path(str(resources.files("darts_train.quickstart"))) / "scenes"
 IMAGE = SCENES / "landsat5_toa6.tif"
@@ -47,7 +46,7 @@ def read(path: Path) -> np.ndarray:
 
 def test_a_map_lies_where_its_scene_lies(model_file, tmp_path):
     scene = crop(tmp_path / "scene.tif", (150, 100))
-    (found,) = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path / "maps")).maps
+    (found,) = predicted(model=model_file, input=(scene,), out_dir=tmp_path / "maps").maps
     assert found.directory == tmp_path / "maps" / "scene"
     with rasterio.open(scene) as source, rasterio.open(found.classes) as classes:
         assert (classes.crs, classes.transform, classes.shape) == (source.crs, source.transform, source.shape)
@@ -64,7 +63,7 @@ def test_a_map_lies_where_its_scene_lies(model_file, tmp_path):
 
 def test_polygons_are_the_objects_of_the_class_map(model_file, tmp_path):
     scene = crop(tmp_path / "scene.tif", (128, 128))
-    (found,) = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path)).maps
+    (found,) = predicted(model=model_file, input=(scene,), out_dir=tmp_path).maps
     labels, count = ndimage.label(read(found.classes)[0] == 1, structure=np.ones((3, 3)))
     frame = gpd.read_file(found.segments)
     assert len(frame) == count == found.polygons
@@ -72,13 +71,13 @@ def test_polygons_are_the_objects_of_the_class_map(model_file, tmp_path):
     np.testing.assert_allclose(frame["area_m2"], frame["pixels"] * 900.0)
     assert frame.crs.to_epsg() == 32615
     assert (frame["mean_probability"] <= frame["max_probability"] + 1e-9).all()
-    large = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path, min_object_size=20, overwrite=True))
+    large = predicted(model=model_file, input=(scene,), out_dir=tmp_path, min_object_size=20, overwrite=True)
     assert large.maps[0].polygons == (frame["pixels"] >= 20).sum()
 
 
 def test_several_classes_have_a_band_each(five_classes, tmp_path):
     scene = crop(tmp_path / "scene.tif", (96, 96))
-    (found,) = predict(Predict(model=five_classes, input=(scene,), out_dir=tmp_path)).maps
+    (found,) = predicted(model=five_classes, input=(scene,), out_dir=tmp_path).maps
     chances, decided = read(found.probabilities), read(found.classes)[0]
     assert chances.shape[0] == 5
     assert np.abs(chances.astype(int).sum(axis=0) - 100).max() <= 3
@@ -87,7 +86,7 @@ def test_several_classes_have_a_band_each(five_classes, tmp_path):
 
 def test_a_scene_without_place_or_smaller_than_a_window_is_mapped(model_file, tmp_path):
     scene = crop(tmp_path / "photo.tif", (40, 30), crs=None, transform=rasterio.Affine.identity())
-    (found,) = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path)).maps
+    (found,) = predicted(model=model_file, input=(scene,), out_dir=tmp_path).maps
     assert read(found.classes).shape == (1, 30, 40)
     frame = gpd.read_file(found.segments)
     assert frame.crs is None
@@ -97,7 +96,7 @@ def test_a_scene_without_place_or_smaller_than_a_window_is_mapped(model_file, tm
 def test_areas_in_degrees_are_geodesic(model_file, tmp_path):
     degrees = rasterio.Affine(0.001, 0, 10.0, 0, -0.001, 60.0)
     scene = crop(tmp_path / "scene.tif", (64, 64), crs="EPSG:4326", transform=degrees)
-    (found,) = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path)).maps
+    (found,) = predicted(model=model_file, input=(scene,), out_dir=tmp_path).maps
     frame = gpd.read_file(found.segments)
     pixel = 111_300 * 0.001 * 111_300 * 0.001 * np.cos(np.radians(60))
     np.testing.assert_allclose(frame["area_m2"], frame["pixels"] * pixel, rtol=0.02)
@@ -107,7 +106,7 @@ def test_a_scene_of_no_data_gives_an_empty_map(model_file, tmp_path, capsys):
     scene = crop(tmp_path / "scene.tif", (64, 64))
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((6, 64, 64), np.uint16))
-    (found,) = predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path)).maps
+    (found,) = predicted(model=model_file, input=(scene,), out_dir=tmp_path).maps
     assert (read(found.classes) == 255).all()
     assert (read(found.probabilities) == 255).all()
     assert found.polygons == len(gpd.read_file(found.segments)) == 0
@@ -134,7 +133,7 @@ def test_the_network_sees_what_it_saw_in_training(tmp_path):
 
 
 def test_a_dry_run_writes_nothing(model_file, tmp_path):
-    plan = predict(Predict(model=model_file, input=(IMAGE,), out_dir=tmp_path / "maps", dry_run=True))
+    plan = predicted(model=model_file, input=(IMAGE,), out_dir=tmp_path / "maps", dry_run=True)
     assert plan.planned_windows == 11 * 11
     assert "121 windows" in plan.summary()
     assert not (tmp_path / "maps").exists()
@@ -156,7 +155,7 @@ def test_a_dry_run_writes_nothing(model_file, tmp_path):
 def test_what_cannot_be_is_refused_before_any_work(change, words, model_file, tmp_path):
     settings = {"model": model_file, "input": (IMAGE,), "out_dir": tmp_path / "maps"} | change
     with pytest.raises(UserError) as error:
-        predict(Predict(**settings))
+        predicted(**settings)
     assert words in str(error.value)
     assert len(str(error.value).splitlines()) <= 2
     assert not (tmp_path / "maps").exists()
@@ -165,12 +164,12 @@ def test_what_cannot_be_is_refused_before_any_work(change, words, model_file, tm
 def test_a_map_that_is_there_is_kept_unless_told_otherwise(model_file, tmp_path):
     scene = crop(tmp_path / "scene.tif", (64, 64))
     options = {"model": model_file, "input": (scene,), "out_dir": tmp_path / "maps"}
-    predict(Predict(**options))
+    predicted(**options)
     (tmp_path / "maps" / "scene" / "note.txt").write_text("mine")
     with pytest.raises(UserError, match="--overwrite"):
-        predict(Predict(**options))
+        predicted(**options)
     assert (tmp_path / "maps" / "scene" / "note.txt").exists()
-    predict(Predict(**options, overwrite=True))
+    predicted(**options, overwrite=True)
     assert not (tmp_path / "maps" / "scene" / "note.txt").exists()
 
 
@@ -182,23 +181,23 @@ def test_a_failure_leaves_no_part_of_a_map(model_file, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "write_segments", full)
     with pytest.raises(UserError, match="No space left on device"):
-        predict(Predict(model=model_file, input=(scene,), out_dir=tmp_path / "maps"))
+        predicted(model=model_file, input=(scene,), out_dir=tmp_path / "maps")
     assert list((tmp_path / "maps").iterdir()) == []
 
 
 def test_a_killed_prediction_leaves_no_part_and_the_next_sweeps(model_file, tmp_path):
     scene = crop(tmp_path / "scene.tif", (64, 64))
-    options = Predict(model=model_file, input=(scene,), out_dir=tmp_path / "maps")
+    options = {"model": model_file, "input": (scene,), "out_dir": tmp_path / "maps"}
     child = os.fork()  # one thread computes in these tests, so a child may, too
     if child == 0:
         try:
             module.write_segments = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-            predict(options)
+            predicted(**options)
         finally:
             os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert [path.name.startswith(".scene.") for path in (tmp_path / "maps").iterdir()] == [True]
-    predict(options)
+    predicted(**options)
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["scene"]
 
 
@@ -206,4 +205,4 @@ def test_a_model_of_values_without_units_is_refused(tmp_path):
     plain = tuple(Band(band.name, 1.0, 0.0, 0.0, 1.0) for band in BANDS)
     model = write_model(tmp_path / "old.ckpt", ("background", "positive"), plain)
     with pytest.raises(UserError, match="without units"):
-        predict(Predict(model=model, input=(IMAGE,), out_dir=tmp_path / "maps"))
+        predicted(model=model, input=(IMAGE,), out_dir=tmp_path / "maps")

@@ -7,13 +7,12 @@ import re
 import pytest
 
 from darts_train.base.errors import UserError
-from darts_train.inference.predict import predict
-from darts_train.options.deploying import Predict
 from darts_train.options.tools import Quickstart
 from darts_train.quickstart import recipe as module
 from darts_train.quickstart.recipe import STEPS, quickstart
 from darts_train.quickstart.state import STATE_FILE
 from darts_train.quickstart.task import REFLECTANCE_SCALE, Recipe
+from tests.support.predicting import predicted
 
 SHORT = Recipe(
     patch_size=64,
@@ -87,11 +86,11 @@ def test_onnx_runtime_makes_the_same_map(finished, tmp_path):
     scene = options.directory / "scenes" / "landsat5_toa6.tif"
     ours = options.directory / steps["predict"]["result"]["classes"]
     settings = {"model": model, "input": (scene,), "out_dir": tmp_path, "scale": REFLECTANCE_SCALE}
-    theirs = predict(Predict(**settings)).maps[0].classes
+    theirs = predicted(**settings).maps[0].classes
     with rasterio.open(ours) as one, rasterio.open(theirs) as other:
         assert np.mean(one.read() != other.read()) < 1e-4
     with pytest.raises(UserError, match=r"--window-size.*multiples of 8"):
-        predict(Predict(**settings | {"out_dir": tmp_path / "odd"}, window_size=70))
+        predicted(**settings | {"out_dir": tmp_path / "odd"}, window_size=70)
 
 
 def test_the_held_out_scene_neither_trained_nor_validated(finished):
