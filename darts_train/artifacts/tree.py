@@ -44,11 +44,6 @@ def cv_dir(artifact_dir: Path, cv_name: str, tune_name: str | None = None) -> Pa
     return (artifact_dir / CROSS_VALIDATIONS if tune_name is None else artifact_dir / tune_name) / cv_name
 
 
-def cv_run_dir(artifact_dir: Path, cv_name: str, tune_name: str | None, run_name: str, run_id: str) -> Path:
-    """Directory of a run of a cross-validation."""
-    return run_directory(cv_dir(artifact_dir, cv_name, tune_name), run_name, run_id)
-
-
 def tune_dir(artifact_dir: Path, tune_name: str) -> Path:
     """Directory of a tune or of a sweep (whose name is its id)."""
     return artifact_dir / tune_name

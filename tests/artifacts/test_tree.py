@@ -8,7 +8,7 @@ def test_places_of_the_artifact_directory():
     root = Path("a")
     assert tree.single_run_dir(root, "r", "12345678") == Path("a/_runs/r-12345678")
     assert tree.cv_dir(root, "c") == Path("a/_cross_validations/c")
-    assert tree.cv_run_dir(root, "t-cv0", "t", "r", "12345678") == Path("a/t/t-cv0/r-12345678")
+    assert tree.cv_dir(root, "t-cv0", "t") == Path("a/t/t-cv0")
     assert tree.tune_dir(root, "t") == Path("a/t")
     assert tree.retrain_dir(root, "t", "t-retrain", "12345678") == Path("a/t/_runs/t-retrain-12345678")
 
