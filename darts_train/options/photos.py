@@ -15,5 +15,7 @@ class Photos(OptionGroup):
     fit: FitChoice = option(
         "Images to patches: cut (tile), or one patch each: resize, letterbox (in proportion, then pad), pad.", "tile"
     )
-    mask_threshold: float | None = option("Masks of grey values: greater ones are class 1; none: as classes.", None)
+    mask_threshold: float | None = option(
+        "Masks of grey values: greater ones are class 1; none: as classes.", None, low=0
+    )
     mask_colours: str | None = option("Masks in colours: RRGGBB to class, '000000:0,ff0000:1' (-100: ignore).", None)

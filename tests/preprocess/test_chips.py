@@ -313,9 +313,9 @@ BAD = {
         lambda p: save(p / "a_0.npz", np.array([{"a": 1}], object)), "holds pickled objects"),
     "an object beside": (
         lambda p: save(p / "a_0.npz", *chip(), meta=np.array([{"a": 1}], object)), "holds pickled objects"),
-    "a pickle": (lambda p: (p / "a_0.npz").write_bytes(b"\x80\x04K\x01."), "pickled objects|cannot be read"),
+    "a pickle": (lambda p: (p / "a_0.npz").write_bytes(b"\x80\x04K\x01."), "is no NPZ"),
     "cut off": (
-        lambda p: (p / "a_0.npz").write_bytes(save(p / "a_0.npz", *chip()).read_bytes()[:300]), "cannot be read"),
+        lambda p: (p / "a_0.npz").write_bytes(save(p / "a_0.npz", *chip()).read_bytes()[:300]), "cut off"),
     "no image": (lambda p: np.savez(p / "a_0.npz", picture=chip()[0]), "has no key image; it has picture"),
     "float labels": (
         lambda p: save(p / "a_0.npz", *other(label=lambda y: y / 2)), "label is float64; classes are whole numbers"),
