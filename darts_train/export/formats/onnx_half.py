@@ -79,7 +79,7 @@ def _sort(graph: Any) -> None:
     waiting, known = list(graph.node), {"", *(value.name for value in (*graph.input, *graph.initializer))}
     ordered: list[Any] = []
     while waiting:
-        later = []
+        later: list[Any] = []
         for node in waiting:
             ready = all(name in known for name in (*node.input, *_captured(node)))
             (ordered if ready else later).append(node)
