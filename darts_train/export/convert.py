@@ -14,6 +14,7 @@ from darts_train.export.comparison import fixed_shapes, reference, sample_image,
 from darts_train.export.export import weights_hash
 from darts_train.export.forms import target, write_form
 from darts_train.export.lineage import lineage_of, provenance
+from darts_train.models.legacy import norm_factors
 from darts_train.models.locate import locate_model
 from darts_train.models.model_config import plain_config
 from darts_train.models.model_file import LoadedModel, load_model_file, model_of, read_parts
@@ -62,7 +63,9 @@ def convert_lightning_checkpoint(convert: Convert) -> ConvertResult:
     config, weights = read_parts(source)
     original = model_of(source, config, weights)
     lineage = lineage_of(source)
-    origin = config.get("provenance") or provenance(source, lineage, weights_hash(weights))
+    said = config.get("provenance")  # of a model file: where it came from itself
+    origin = provenance(source, lineage, weights_hash(original.network.state_dict()))
+    origin |= said if isinstance(said, dict) else {}
     written = {**model_config(original, name, today), "provenance": origin}
     megabytes = write_form(convert, path, written, weights, lineage, lambda place: _check(original, place))
     return ConvertResult(path, source, original.spec.names, original.classes, megabytes)
@@ -73,6 +76,9 @@ def model_config(model: LoadedModel, name: str, day: str) -> dict[str, Any]:
     config = plain_config(model.config)
     config["model"].pop("encoder_weights", None)
     config.pop(FILE_HASH, None)
+    factors = norm_factors(model.spec)
+    if factors is not None:
+        config["norm_factors"] = factors
     return {**config, "time": day, "name": name, "darts_train_version": __version__}
 
 

@@ -3,19 +3,19 @@
 Each appears whole or not at all, and only after it was read back.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from darts_train.base.directories import appearing_directory, staging_directory
 from darts_train.base.errors import UserError
-from darts_train.base.files import atomic_path, fsync_directory, remove_tree, write_text
+from darts_train.base.files import atomic_path, fsync_directory, write_text
 from darts_train.export.lineage import Lineage
 from darts_train.export.model_card import model_card
 from darts_train.models.model_file import save_model_file
-from darts_train.models.safetensors_file import FOLDER_WEIGHTS, SUFFIX, config_beside, write_safetensors
+from darts_train.models.safetensors_file import FOLDER_CONFIG, FOLDER_WEIGHTS, SUFFIX, config_beside, write_safetensors
 from darts_train.options.model_files import Convert
 
 CARD = "README.md"
@@ -52,35 +52,19 @@ def write_form(
             save_model_file(temporary, config, weights)
             check(temporary)
         return path.stat().st_size / 1e6
-    staging = path.with_name(f".{path.name}.new.tmp")
-    remove_tree(staging)
-    staging.mkdir(parents=True)
-    try:
-        write_safetensors(staging / FOLDER_WEIGHTS, config, weights)
-        check(staging / FOLDER_WEIGHTS)
-        if convert.file_format == "hub":
-            write_text(staging / CARD, model_card(config, lineage, convert.license, path.name))
-            _become(staging, path)
-            return sum(file.stat().st_size for file in path.iterdir()) / 1e6
-        (staging / FOLDER_WEIGHTS).replace(path)
-        config_beside(staging / FOLDER_WEIGHTS).replace(config_beside(path))
-        fsync_directory(path.parent)
+    if convert.file_format == "safetensors":
+        with staging_directory(path) as staging:
+            _write(staging, config, weights, check)
+            (staging / FOLDER_WEIGHTS).replace(path)
+            (staging / FOLDER_CONFIG).replace(config_beside(path))
+            fsync_directory(path.parent)
         return path.stat().st_size / 1e6
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with appearing_directory(path) as folder:
+        _write(folder, config, weights, check)
+        write_text(folder / CARD, model_card(config, lineage, convert.license, path.name))
+    return sum(file.stat().st_size for file in path.iterdir()) / 1e6
 
 
-def _become(staging: Path, path: Path) -> None:
-    """A directory takes the place of another, which is moved aside first: a kill leaves one of them, whole."""
-    aside = path.with_name(f".{path.name}.old.tmp")
-    remove_tree(aside)
-    if path.exists():
-        path.rename(aside)
-    try:
-        staging.rename(path)
-    except OSError:
-        if aside.exists():
-            aside.rename(path)
-        raise
-    fsync_directory(path.parent)
-    remove_tree(aside)
+def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], check: Check) -> None:
+    write_safetensors(folder / FOLDER_WEIGHTS, config, weights)
+    check(folder / FOLDER_WEIGHTS)

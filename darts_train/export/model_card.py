@@ -92,7 +92,7 @@ def _bands(config: Mapping[str, Any]) -> list[str]:
         for name, (low, high) in zip(config["bands"], config["ranges"], strict=True)
     ]
     lines = _table(("band", "unit", "becomes 0", "becomes 1"), rows)
-    made = ", ".join(config.get("derived") or ())
+    made = ", ".join(map(str, config.get("derived") or ()))
     kind = {"range": "clipped to 0…1 between these values", "zscore": "not clipped"}.get(
         str(config["normalisation"]), f"normalisation `{config['normalisation']}`"
     )
@@ -187,9 +187,9 @@ def _f1(iou: float) -> float:
 
 def _provenance(config: Mapping[str, Any]) -> list[str]:
     facts = dict(config.get("provenance") or {})
-    versions = facts.pop("versions", None) or {}
+    versions = facts.pop("versions", None)
     lines = [f"* {key.replace('_', ' ')}: `{value}`" for key, value in facts.items()]
-    if versions:
+    if isinstance(versions, dict):
         lines.append("* trained with " + ", ".join(f"{name} {version}" for name, version in versions.items()))
     return [*lines, f"* converted on {config['time']} with darts-train {config['darts_train_version']}"]
 

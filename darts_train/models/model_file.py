@@ -31,6 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 StateDict = dict[str, torch.Tensor]
+OLDER_FACTS = ("run_name", "run_id", "cv_name", "tune_name", "datetime")
 NETWORK_PREFIX = "model."  # where the training module keeps the network
 
 
@@ -110,7 +111,8 @@ def read_parts(path: Path) -> tuple[Any, Any]:
     """
     content = _read(path)
     if "state_dict" in content:
-        return _lightning_parts(path, content)
+        config, weights = _lightning_parts(path, content)
+        return _with_origin(path, config, content["hyper_parameters"]), weights
     return _plain(path, content.get("config")), content.get("statedict")
 
 
@@ -128,6 +130,8 @@ def load_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], StateDict]:
 
 def _read(path: Path) -> dict[str, Any]:
     path = require_file(weights_in(path), "model file")
+    if path.suffix.lower() == ".onnx":
+        raise UserError(f"{path} is an export, whose weights cannot be had; give the model file that it was made of.")
     if path.suffix.lower() == SUFFIX:
         config, weights = read_safetensors(path)
         return {"config": config, "statedict": weights}
@@ -158,6 +162,13 @@ def _lightning_parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any
     if not network:
         raise UserError(f"{path} holds no weights of a network (names that start with {NETWORK_PREFIX}).")
     return _plain(path, config), network
+
+
+def _with_origin(path: Path, config: dict[str, Any], hyper_parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with what checkpoints of the operational programs say of their run, where nothing else does."""
+    if "datetime" not in hyper_parameters or "provenance" in config:
+        return config
+    return config | {"provenance": _plain(path, {k: hyper_parameters[k] for k in OLDER_FACTS if k in hyper_parameters})}
 
 
 def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:

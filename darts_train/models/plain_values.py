@@ -14,7 +14,7 @@ import torch
 
 from darts_train.base.errors import UserError
 
-DEEPEST, MOST, LONGEST_TENSOR = 32, 200_000, 4096  # levels; values in all; numbers of one tensor
+DEEPEST, MOST, LONGEST_TENSOR = 32, 50_000, 4096  # levels; values in all; numbers of one tensor
 
 
 def plain_values(value: Any) -> Any:

@@ -53,23 +53,27 @@ def write_safetensors(path: Path, config: Mapping[str, Any], state_dict: Mapping
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Config and weights, on the CPU. Raises UserError naming the file that is missing or cut off."""
+    config = _read_config(config_beside(path), path)
+    expected = config.pop(FILE_HASH, None)
+    weights = read_weights(path)
+    if expected is not None and hash_file(path) != expected:
+        name = config_beside(path).name
+        raise DamagedFileError(f"{path} is damaged, or of another model than {name} beside it; take both anew.")
+    return config, weights
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Weights alone, on the CPU. Raises UserError naming the file where it cannot be read, or is cut off."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config = _read_config(config_beside(path), path)
-    expected = config.pop(FILE_HASH, None)
     try:
-        weights = load_file(path)
-        found = hash_file(path) if expected is not None else None
+        return dict(load_file(path))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:100]
         raise DamagedFileError(f"{path} is cut off or is no file of safetensors ({reason}).") from None
-    if found != expected:
-        name = config_beside(path).name
-        raise DamagedFileError(f"{path} is damaged, or of another model than {name} beside it; take both anew.")
-    return config, weights
 
 
 def _read_config(path: Path, weights: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A config of a few bytes can name a network of a terabyte. So it is built without
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -11,16 +12,19 @@ from darts_train.base.errors import UserError, listing
 from darts_train.models.factory import check_names, create_from_arguments
 from darts_train.models.model_config import ModelConfig
 
+LARGEST, MOST_ITEMS = 4096, 64  # channels of a decoder's block, and blocks
+
 
 def check_shapes(facts: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
     """Raise UserError, beginning with "its weights", where their names or shapes are not those of the config's network.
 
-    Of the few encoders that cannot be built without memory (mit_b0 and its kin) nothing is said.
+    Of the few encoders that cannot be built without memory (mit_b0 and its kin) only sizes out of reason are refused.
     """
     if str(facts.model_framework) != "smp":  # of several networks each is asked by itself
         return
     model = facts.model
     check_names(model.arch, model.encoder_name)
+    _check_sizes(model.further())
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
@@ -30,6 +34,13 @@ def check_shapes(facts: ModelConfig, weights: Mapping[str, torch.Tensor]) -> Non
         except RuntimeError:  # they read a number off a tensor while they are built
             return
     _compare(network.state_dict(), weights)
+
+
+def _check_sizes(arguments: Mapping[str, Any]) -> None:
+    for name, value in arguments.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        if len(items) > MOST_ITEMS or any(isinstance(item, int | float) and abs(item) > LARGEST for item in items):
+            raise UserError(f"its config is wrong at model.{name}: no network has such a size.")
 
 
 def _compare(expected: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> None:

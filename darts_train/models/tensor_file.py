@@ -8,7 +8,6 @@ would go unseen, so it is checked here (1 GB/s).
 """
 
 import errno
-import pickle
 import threading
 import warnings
 import zipfile
@@ -57,8 +56,6 @@ def read_tensor_file(path: Path, kind: str) -> Any:
     except Exception as error:  # bytes from outside: whatever the unpickler makes of them
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is torch's for an archive cut off
             raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
-        if _is_pickle(path):
-            raise DamagedFileError(f"{path} is a pickle of another kind of file; it was not unpickled.") from error
         raise DamagedFileError(f"{path} is cut off or is no {kind}.") from error
     if _is_damaged(path):
         raise DamagedFileError(f"{path} is damaged: a checksum in it does not fit its content; take another copy.")
@@ -94,11 +91,6 @@ def _refuse_foreign(path: Path) -> None:
         raise DamagedFileError(
             f"{path} holds {listing(foreign, 3)}, neither a tensor nor a plain value; it was not unpickled."
         )
-
-
-def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(1) == pickle.PROTO
 
 
 def _is_damaged(path: Path) -> bool:
