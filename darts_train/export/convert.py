@@ -9,22 +9,22 @@ import torch
 
 from darts_train import __version__
 from darts_train.base.errors import UserError
-from darts_train.base.files import atomic_path, require_writable
+from darts_train.base.files import require_writable
 from darts_train.export.comparison import fixed_shapes, reference, sample_image, small_size
+from darts_train.export.export import weights_hash
+from darts_train.export.forms import target, write_form
+from darts_train.export.lineage import lineage_of, provenance
+from darts_train.models.legacy import norm_factors
 from darts_train.models.locate import locate_model
 from darts_train.models.model_config import plain_config
-from darts_train.models.model_file import (
-    LoadedModel,
-    load_lightning_checkpoint,
-    load_model_file,
-    save_model_file,
-)
+from darts_train.models.model_file import LoadedModel, load_model_file, model_of, read_parts
+from darts_train.models.safetensors_file import FILE_HASH
 from darts_train.options.model_files import Convert
 
 
 @dataclass(frozen=True)
 class ConvertResult:
-    """The model file that was written, and the checkpoint that it was made of."""
+    """The model file (or folder) that was written, and the checkpoint that it was made of."""
 
     path: Path
     checkpoint: Path
@@ -41,35 +41,49 @@ class ConvertResult:
 
 
 def convert_lightning_checkpoint(convert: Convert) -> ConvertResult:
-    """Write `{checkpoint_name}_{YYYY-MM-DD}.ckpt` of a checkpoint, of a run (its best), or of a cross-validation.
+    """Write a model file of a checkpoint, of a run (its best), of a cross-validation, or of a model file.
 
-    The file holds `config` and `statedict`, loads with `weights_only=True`, and replaces one of the same name. Before
-    it gets its name it is read back, and its network compared with the checkpoint's, bit for bit.
+    `{checkpoint_name}_{YYYY-MM-DD}.ckpt` holds `config` and `statedict` and loads with `weights_only=True`; the same
+    name with `.safetensors` has its config in a JSON file beside it; without a suffix it is a folder as Hugging Face
+    has them, with a model card. Before it gets its name it is read back, and its network compared with the
+    checkpoint's, bit for bit.
 
     Raises:
-        UserError: the checkpoint cannot be read, the name is no file name, or the directory cannot be written.
+        UserError: the checkpoint cannot be read, the name is no file name, the directory cannot be written, or the
+            file is there already.
         RuntimeError: the file read back is another network. Nothing is written.
     """
     name = convert.checkpoint_name
     if not name or name.startswith(".") or Path(name).name != name or "\0" in name:
         raise UserError(f"--checkpoint-name: {name!r} is not the name of a file; leave out directories.")
     require_writable(convert.out_directory, "--out-directory")
-    source = locate_model(convert.lightning_checkpoint, "--lightning-checkpoint")
-    _, state_dict = load_lightning_checkpoint(source)
-    original = load_model_file(source)
     today = date.today().isoformat()
-    path = convert.out_directory / f"{name}_{today}.ckpt"
-    with atomic_path(path) as temporary:
-        save_model_file(temporary, model_config(original, name, today), state_dict)
-        _compare(original, load_model_file(temporary))
-    return ConvertResult(path, source, original.spec.names, original.classes, path.stat().st_size / 1e6)
+    path = target(convert, today)
+    source = locate_model(convert.lightning_checkpoint, "--lightning-checkpoint")
+    config, weights = read_parts(source)
+    original = model_of(source, config, weights)
+    lineage = lineage_of(source)
+    said = config.get("provenance")  # of a model file: where it came from itself
+    origin = provenance(source, lineage, weights_hash(original.network.state_dict()))
+    origin |= said if isinstance(said, dict) else {}
+    written = {**model_config(original, name, today), "provenance": origin}
+    megabytes = write_form(convert, path, written, weights, lineage, lambda place: _check(original, place))
+    return ConvertResult(path, source, original.spec.names, original.classes, megabytes)
 
 
 def model_config(model: LoadedModel, name: str, day: str) -> dict[str, Any]:
     """The config of the model file: that of the checkpoint in today's words, without where its weights began."""
     config = plain_config(model.config)
     config["model"].pop("encoder_weights", None)
+    config.pop(FILE_HASH, None)
+    factors = norm_factors(model.spec)
+    if factors is not None:
+        config["norm_factors"] = factors
     return {**config, "time": day, "name": name, "darts_train_version": __version__}
+
+
+def _check(original: LoadedModel, place: Path) -> None:
+    _compare(original, load_model_file(place))
 
 
 def _compare(original: LoadedModel, written: LoadedModel) -> None:

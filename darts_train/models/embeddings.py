@@ -21,6 +21,7 @@ from darts_train.dataset.reader import TrainData
 from darts_train.models.factory import check_names
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_file import load_model_file
+from darts_train.models.safetensors_file import SUFFIX, config_beside, read_weights
 from darts_train.models.tensor_file import read_tensor_file
 from darts_train.models.torch_device import torch_device
 from darts_train.raster.band import NODATA
@@ -110,9 +111,13 @@ def _embedder(data: TrainData, encoder: str, weights: str | None) -> Embedder:
     channels = RGB if len(data.bands) == 1 else len(data.bands)
     if not Path(weights).is_file():
         return Embedder(_named(encoder, channels, weights), own, channels, natural=True)
-    content = read_tensor_file(Path(weights), "file of weights")
+    file = Path(weights)
+    if file.suffix == SUFFIX:
+        content = {"statedict": None} if config_beside(file).is_file() else read_weights(file)
+    else:
+        content = read_tensor_file(file, "file of weights")
     if isinstance(content, dict) and ("statedict" in content or "hyper_parameters" in content):
-        return _of_model_file(data, encoder, Path(weights))
+        return _of_model_file(data, encoder, file)
     network = _plain(encoder, channels)
     _load(network, content, Path(weights))
     return Embedder(network, own, channels, natural=True)

@@ -43,6 +43,27 @@ def legacy_specification(config: Mapping[str, Any]) -> InputSpecification:
     return InputSpecification(tuple(bands), 0.0)
 
 
+def norm_factors(spec: InputSpecification) -> dict[str, float] | None:
+    """What the first generation called `norm_factors`, so that its programs read a model of today.
+
+    They know factors alone, so None where a range does not begin where their stored numbers do (reflectance from -0.1
+    on), a band is not theirs, or values are not simply put into a range.
+    """
+    if spec.normalisation != "range" or not all(band.name in CATALOGUE for band in spec.bands):
+        return None
+    found = {}
+    for band in spec.bands:
+        per_unit, least = _stored(band)
+        if band.low != least:
+            return None
+        found[band.name] = 1 / ((band.high - least) * per_unit)
+    return found
+
+
+def _stored(band: Band) -> tuple[float, float]:
+    return _STORED_REFLECTANCE if is_reflectance(band) else _STORED.get(band.name, (1.0, 0.0))
+
+
 def _factors(
     config: Mapping[str, Any], table: Mapping[str, Any], names: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -63,6 +84,6 @@ def _ranged(band: Band, factor: float, offset: float) -> Band:
     """The band with the range that `clip(stored · factor + offset, 0, 1)` means in its own unit."""
     if factor <= 0:
         raise UserError(f"its factor of band {band.name} is {factor}, which is not positive.")
-    per_unit, least = _STORED_REFLECTANCE if is_reflectance(band) else _STORED.get(band.name, (1.0, 0.0))
+    per_unit, least = _stored(band)
     low, high = (0.0 - offset) / factor, (1.0 - offset) / factor
     return replace(band, low=low / per_unit + least, high=high / per_unit + least)

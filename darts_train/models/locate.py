@@ -9,7 +9,7 @@ from darts_train.base.errors import UserError, listing
 
 MONITOR = "val/JaccardIndex"  # what chose best.ckpt within a run chooses among runs as well
 BEST_CHECKPOINT = Path("checkpoints") / "best.ckpt"
-MODEL_SUFFIXES = (".ckpt", ".onnx")
+MODEL_SUFFIXES = (".ckpt", ".onnx", ".safetensors")
 
 
 def locate_model(place: Path, option: str = "--model") -> Path:

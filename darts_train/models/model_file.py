@@ -2,6 +2,7 @@
 
 A file is `torch.save({"config": …, "statedict": …})`; a Lightning checkpoint says the same in
 `hyper_parameters["config"]` and `state_dict`. Both are read as `tensor_file.py` reads: nothing is ever unpickled.
+The third form is safetensors with JSON (`safetensors_file.py`), alone or in a folder.
 """
 
 from collections.abc import Mapping
@@ -19,11 +20,18 @@ from darts_train.models.factory import check_names, create_from_arguments
 from darts_train.models.fit import TILE, Fit, fitted
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_config import ModelConfig, NetworkArguments, make_model_config, read_model_config
+from darts_train.models.plain_values import plain_values
+from darts_train.models.safetensors_file import SUFFIX, read_safetensors, weights_in
+from darts_train.models.shapes import check_shapes
 from darts_train.models.tensor_file import read_tensor_file, write_tensor_file
 
-__all__ = ["LoadedModel", "load_lightning_checkpoint", "load_model_file", "make_model_config", "save_model_file"]
+__all__ = [
+    "LoadedModel", "load_lightning_checkpoint", "load_model_file", "make_model_config", "model_of", "read_parts",
+    "save_model_file",
+]  # fmt: skip
 
 StateDict = dict[str, torch.Tensor]
+OLDER_FACTS = ("run_name", "run_id", "cv_name", "tune_name", "datetime")
 NETWORK_PREFIX = "model."  # where the training module keeps the network
 
 
@@ -84,14 +92,28 @@ def save_model_file(path: Path, config: Mapping[str, Any], state_dict: Mapping[s
 
 
 def load_model_file(path: Path) -> LoadedModel:
-    """Read a model file, or the checkpoint of a run.
+    """Read a model file in any of its forms, or the checkpoint of a run.
 
     Raises UserError naming the file where it is missing, cut off, of another program, or would run code.
     """
+    return model_of(path, *read_parts(path))
+
+
+def model_of(path: Path, config: Any, weights: Any) -> LoadedModel:
+    """The model that `read_parts` gave the parts of. Raises UserError, naming the file, where they do not fit."""
+    return _assemble(path, config, weights)
+
+
+def read_parts(path: Path) -> tuple[Any, Any]:
+    """Config and weights as a model file or checkpoint says them: plain values, and tensors by name, not checked yet.
+
+    Raises UserError as `load_model_file`.
+    """
     content = _read(path)
     if "state_dict" in content:
-        return _assemble(path, *_lightning_parts(path, content))
-    return _assemble(path, content.get("config"), content.get("statedict"))
+        config, weights = _lightning_parts(path, content)
+        return _with_origin(path, config, content["hyper_parameters"]), weights
+    return _plain(path, content.get("config")), content.get("statedict")
 
 
 def load_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], StateDict]:
@@ -107,10 +129,23 @@ def load_lightning_checkpoint(path: Path) -> tuple[dict[str, Any], StateDict]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = read_tensor_file(require_file(path, "model file"), "model file")
+    path = require_file(weights_in(path), "model file")
+    if path.suffix.lower() == ".onnx":
+        raise UserError(f"{path} is an export, whose weights cannot be had; give the model file that it was made of.")
+    if path.suffix.lower() == SUFFIX:
+        config, weights = read_safetensors(path)
+        return {"config": config, "statedict": weights}
+    content = read_tensor_file(path, "model file")
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a model file: it holds a {type(content).__name__}, not config and statedict.")
     return content
+
+
+def _plain(path: Path, config: object) -> Any:
+    try:
+        return plain_values(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _lightning_parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any], StateDict]:
@@ -126,7 +161,14 @@ def _lightning_parts(path: Path, content: dict[str, Any]) -> tuple[dict[str, Any
     }
     if not network:
         raise UserError(f"{path} holds no weights of a network (names that start with {NETWORK_PREFIX}).")
-    return dict(config), network
+    return _plain(path, config), network
+
+
+def _with_origin(path: Path, config: dict[str, Any], hyper_parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with what checkpoints of the operational programs say of their run, where nothing else does."""
+    if "datetime" not in hyper_parameters or "provenance" in config:
+        return config
+    return config | {"provenance": _plain(path, {k: hyper_parameters[k] for k in OLDER_FACTS if k in hyper_parameters})}
 
 
 def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
@@ -134,6 +176,7 @@ def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
         raise UserError(f"{path} is not a model file: it has no config and statedict.")
     try:
         facts = read_model_config(config)
+        check_shapes(facts, state_dict)
         network = network_from_config(facts)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None

@@ -1,12 +1,14 @@
 """Files that torch writes: read without trusting them, and found out where a byte of them changed.
 
-`weights_only=True` builds tensors and plain values and nothing else: a file that wants to run code is refused, never
-unpickled. torch writes a CRC-32 of every part into the archive, and does not look at it when it reads: a flipped bit
-of a weight would go unseen, so it is checked here (1 GB/s).
+`weights_only=True` builds tensors and plain values and nothing else, besides the few of `harmless.py`: a file that
+wants to run code is refused before a byte of it is unpickled, by the name of what it wants (`pickle_names.py`).
+
+torch writes a CRC-32 of every part into the archive, and does not look at it when it reads: a flipped bit of a weight
+would go unseen, so it is checked here (1 GB/s).
 """
 
 import errno
-import pickle
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,8 +16,12 @@ from typing import Any
 
 import torch
 
-from darts_train.base.errors import UserError
+from darts_train.base.errors import UserError, listing
 from darts_train.base.files import atomic_path
+from darts_train.models.harmless import harmless, torch_names
+from darts_train.models.pickle_names import wanted_names
+
+_ONE_AT_A_TIME = threading.Lock()  # torch's list of what may be read is one of the whole process
 
 
 class DamagedFileError(UserError):
@@ -34,33 +40,57 @@ def write_tensor_file(path: Path, content: Any, former: Path | None = None) -> N
 def read_tensor_file(path: Path, kind: str) -> Any:
     """The content, tensors on the CPU; `kind` says in messages what the file should have been.
 
-    Raises UserError where the file cannot be read, DamagedFileError where it is cut off or changed, or would have to be
-    unpickled.
+    Dates, paths and NumPy's numbers are read as well (`harmless.py`). Raises UserError where the file cannot be read,
+    DamagedFileError where it is cut off or changed, or holds anything else, whose class the message names.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        _refuse_packed(path, kind)
+        _refuse_foreign(path)
+        content = _load(path)
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such {kind}.") from None
     except PermissionError:
         raise UserError(f"{path} cannot be read; check its permissions.") from None
+    except UserError:
+        raise
     except Exception as error:  # bytes from outside: whatever the unpickler makes of them
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is torch's for an archive cut off
             raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
-        if "GLOBAL" in str(error) or _is_pickle(path):  # torch names what the pickle wanted to import
-            raise DamagedFileError(
-                f"{path} holds objects beyond tensors and plain values; it was not unpickled."
-            ) from error
         raise DamagedFileError(f"{path} is cut off or is no {kind}.") from error
     if _is_damaged(path):
         raise DamagedFileError(f"{path} is damaged: a checksum in it does not fit its content; take another copy.")
     return content
 
 
-def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(1) == pickle.PROTO
+def _load(path: Path) -> Any:
+    extras: list[Any] = [(function, name) for name, function in harmless().items()]
+    with _ONE_AT_A_TIME, warnings.catch_warnings(), torch.serialization.safe_globals(extras):
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _refuse_packed(path: Path, kind: str) -> None:
+    """Torch never compresses: a part that is, or is said to be larger than the file, is there to fill the memory."""
+    if not zipfile.is_zipfile(path):
+        path.open("rb").close()  # for the error of a file that is not there
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except Exception:  # a changed header, as in `_is_damaged`
+        return
+    packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
+    if packed or sum(part.file_size for part in parts) > path.stat().st_size:
+        raise DamagedFileError(f"{path} has compressed parts, which no {kind} has; it was not unpacked.")
+
+
+def _refuse_foreign(path: Path) -> None:
+    known = torch_names() | harmless().keys()
+    foreign = [name for name in wanted_names(path) if name not in known]
+    if foreign:
+        raise DamagedFileError(
+            f"{path} holds {listing(foreign, 3)}, neither a tensor nor a plain value; it was not unpickled."
+        )
 
 
 def _is_damaged(path: Path) -> bool:

@@ -163,7 +163,12 @@ def convert(work: Work) -> Outcome:
 
     checkpoint = work.directory / work.state.result("train")["checkpoint"]
     result = convert_lightning_checkpoint(
-        convert=Convert(lightning_checkpoint=checkpoint, out_directory=work.directory / "model", checkpoint_name=MODEL)
+        convert=Convert(
+            lightning_checkpoint=checkpoint,
+            out_directory=work.directory / "model",
+            checkpoint_name=MODEL,
+            overwrite=True,
+        )
     )
     path = work.relative(result.path)
     return Outcome(path, (path,), {"model": path})
