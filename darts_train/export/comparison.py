@@ -1,6 +1,6 @@
 """Whether a network that was written down says the same as the network: sizes to try, inputs to try them with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -55,14 +55,18 @@ def reference(network: nn.Module, image: torch.Tensor) -> Logits:
 
 
 def largest_difference(model: LoadedModel, other: Callable[[Logits], Logits], shapes: Sequence[Shape]) -> float:
-    """Largest difference of logits over the shapes, in units of the largest logit where that is above 1.
+    """Largest difference of logits over the shapes; see `compare`."""
+    return compare(model.network, other, (sample_image(model, shape) for shape in shapes))
+
+
+def compare(network: nn.Module, other: Callable[[Logits], Logits], images: Iterable[torch.Tensor]) -> float:
+    """Largest difference of what comes out for images [n, c, h, w], in units of the largest value where above 1.
 
     Infinite where the other's shape differs or either is not finite. `other` maps an image [n, c, h, w] to logits.
     """
     worst = 0.0
-    for shape in shapes:
-        image = sample_image(model, shape)
-        ours, theirs = reference(model.network, image), other(image.numpy())
+    for image in images:
+        ours, theirs = reference(network, image), other(image.numpy())
         if ours.shape != theirs.shape or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
             return float("inf")
         worst = max(worst, float(np.abs(ours - theirs).max() / max(1.0, np.abs(ours).max())))

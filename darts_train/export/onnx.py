@@ -2,8 +2,8 @@
 
 Input `image`, float32 [batch, band, height, width], normalised as the metadata say; output `logits`. Batch, height
 and width are free where the network lets them (multiples of `stride`); networks with windowed attention are
-written for their patch size alone. Input is the normalised image and not codes, so that other programs need no
-knowledge of ours; the metadata hold scale, offset and range of every band. Where patches were padded or resampled for
+written for their patch size alone. Input is the normalised image unless `--graph-input` says otherwise (`graph.py`);
+the metadata hold scale, offset and range of every band. Where patches were padded or resampled for
 the network, the graph takes the image that came of it, and `fit` and `fit_size` say how (`models/fit.py`).
 """
 
@@ -19,15 +19,10 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.export.comparison import (
-    TOLERANCE,
-    Logits,
-    fixed_shapes,
-    free_shapes,
-    largest_difference,
-    reference,
-    sample_image,
-)
+from darts_train.export.comparison import TOLERANCE, Logits, free_shapes, reference, sample_image
+from darts_train.export.formats.protocol import ExportError
+from darts_train.export.graph import Graph
+from darts_train.export.onnx_graph import surround
 from darts_train.export.pools import with_matrix_pools
 from darts_train.models.model_file import LoadedModel
 
@@ -35,10 +30,6 @@ LOWEST_OPSET = 18  # what torch's exporter writes; its conversion to older sets 
 IMAGE, LOGITS = "image", "logits"
 FREE_AXES = {0: "batch", 2: "height", 3: "width"}
 _log = logger("export")
-
-
-class ExportError(RuntimeError):
-    """The exported network is not the network: a failure of the exporter, not of the user."""
 
 
 def check_opset(opset: int) -> None:
@@ -66,19 +57,26 @@ def _session(data: bytes) -> Any:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def to_onnx(model: LoadedModel, opset: int) -> tuple[Any, float, bool]:
+def to_onnx(model: LoadedModel, opset: int, graph: Graph | None = None) -> tuple[Any, float, bool]:
     """The ONNX model (a ModelProto without metadata), its largest difference from torch, and whether sizes are free.
 
-    Free sizes are tried first and kept where ONNX Runtime agrees with torch at all of them. Raises ExportError where
-    it agrees at the patch size neither, and UserError where the operator set cannot be written.
+    `graph` says what it does besides the network (nothing). Free sizes are tried first and kept where ONNX Runtime
+    agrees with torch at all of them. Raises ExportError where it agrees at the patch size neither, and UserError
+    where the operator set cannot be written, or the graph is to pad and the network takes one size only.
     """
+    graph = graph or Graph(model)
     if _takes_free_sizes(model):
-        proto, found = _free(model, opset)
+        proto, found = _free(graph, opset)
         if found <= TOLERANCE:
             return proto, found, True
+    if graph.step:
+        raise UserError(
+            f"--graph-padding: {model.arch} with {model.encoder} is exported for {model.side} pixels alone."
+        )
     _log.warning("%s is written for patches of %d pixels alone.", model.arch, model.side)
     proto = build(model, opset, free=False)
-    found = largest_difference(model, runner(proto), fixed_shapes(model))
+    surround(proto, graph)
+    found = graph.difference(runner(proto), graph.fixed_shapes())
     if found > TOLERANCE:
         raise ExportError(
             f"ONNX Runtime and torch differ by {found:.3g} (tolerance {TOLERANCE:g}); nothing was written."
@@ -86,16 +84,17 @@ def to_onnx(model: LoadedModel, opset: int) -> tuple[Any, float, bool]:
     return proto, found, False
 
 
-def _free(model: LoadedModel, opset: int) -> tuple[Any, float]:
+def _free(graph: Graph, opset: int) -> tuple[Any, float]:
     """The model with free sizes and its largest difference; infinite where the exporter gives up on them."""
     try:
-        proto = build(model, opset, free=True)
+        proto = build(graph.model, opset, free=True)
     except UserError:
         raise
     except Exception as error:  # torch.export has a family of classes for sizes that turn out not to be free
-        _log.debug("%s with free sizes: %s", model.arch, error)
+        _log.debug("%s with free sizes: %s", graph.model.arch, error)
         return None, float("inf")
-    return proto, largest_difference(model, runner(proto), free_shapes(model))
+    surround(proto, graph)
+    return proto, graph.difference(runner(proto), graph.free_shapes())
 
 
 def _takes_free_sizes(model: LoadedModel) -> bool:

@@ -111,11 +111,13 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
         raise UserError(f"{path}: {error} Export it with darts export-model.") from None
     size = window_size or patch_size
     side = fit.side(size)
+    stride = 1 if facts.get("graph_padding") else stride
     if side % stride or (side != fit.side(patch_size) and not facts.get("free_sizes")):
         allowed = f"multiples of {stride}" if facts.get("free_sizes") else f"{patch_size} only"
         raise UserError(f"--window-size: {size} does not fit {path.name}; it takes {allowed}.")
     source = dict(facts.get("source") or {})
-    return MapModel(path, OnnxBackend(session, spec, fit), spec, classes, threshold, patch_size, source), size
+    graph = (str(facts.get("graph_input", "normalised")), bool(facts.get("graph_activation")))
+    return MapModel(path, OnnxBackend(session, spec, fit, *graph), spec, classes, threshold, patch_size, source), size
 
 
 def _read_onnx(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.export import export as export_module
 from darts_train.export import onnx as onnx_module
 from darts_train.export.comparison import fixed_shapes, free_shapes, largest_difference, sample_image
-from darts_train.export.export import export_model, weights_hash
+from darts_train.export.description import weights_hash
+from darts_train.export.export import export_model
 from darts_train.export.onnx import ExportError, check_opset
 from darts_train.export.pools import MatrixPool
 from darts_train.models.factory import create_network
@@ -168,6 +168,6 @@ def test_pools_by_matrices_are_torchs(cells, size):
 def test_the_hash_is_of_the_weights(model_path):
     state = load_model_file(model_path).network.state_dict()
     changed = {name: tensor.clone() for name, tensor in state.items()}
-    assert weights_hash(changed) == export_module.weights_hash(state)
+    assert weights_hash(changed) == weights_hash(state)
     next(iter(changed.values())).view(-1)[0] += 1e-6
     assert weights_hash(changed) != weights_hash(state)
