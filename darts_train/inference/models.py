@@ -100,6 +100,10 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
     if torch_device(device).type != "cpu" and device not in (None, "auto"):
         raise UserError(f"--device: an ONNX file runs on the CPU here, not on {device}.")
     session, facts = _read_onnx(require_file(path, "--model"))
+    if facts.get("graph_input") == "counts":
+        raise UserError(
+            f"{path} was exported for {facts.get('sidecar')} and takes counts; give the model that it is of."
+        )
     try:
         spec = InputSpecification.from_config(facts)
         patch_size, stride = int(facts["patch_size"]), int(facts["stride"])

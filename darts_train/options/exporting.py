@@ -24,4 +24,8 @@ class Export(OptionGroup):
     calibration_data: Path | None = option("int8: train data directory whose patches set the ranges.", None)
     calibration_patches: int = option("int8: patches that set the ranges, and as many to compare on.", 64, low=1)
     calibration_seed: int = option("int8: seed of the choice of patches.", 0, low=0)
+    tensorrt_fp16: bool = option("tensorrt: half precision where it is faster.", True)
+    tensorrt_batch: int = option("tensorrt: images that go in together, at most.", 4, low=1)
+    tensorrt_side: int | None = option("tensorrt: greatest side of an image; none: patches alone.", None, low=1)
+    docker_version: str = option("Version of NVIDIA's containers.", "24.12-py3")
     overwrite: bool = option("Replace what is there.", False)
