@@ -45,6 +45,7 @@ def open_remote(remote: RemoteModel, window_size: int | None) -> Iterator[tuple[
     version = str(remote.model_version or "")
     patience = Patience(remote.retries)
     wait_ready(client, remote.model_name, version, remote.wait_seconds, remote.timeout)
+    client.settle()
     metadata = patience.ask(lambda: client.metadata(remote.model_name, version))
     config = client.config(remote.model_name, version)
     facts = told or _facts_of_server(remote, config)

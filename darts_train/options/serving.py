@@ -45,7 +45,7 @@ class RemoteModel(OptionGroup):
     model_name: str = option("Name of the model on the server.")
     model_version: int | None = option("Version of the model; none: the server's choice.", None, low=1)
     model: Path | None = option("What says bands and classes (model file, ONNX, JSON); none: the server.", None)
-    binary: bool = option("Send numbers as bytes over HTTP, which Triton takes; else as JSON.", True)
+    binary: bool = option("Send numbers as bytes over HTTP where the server takes them; else as JSON.", True)
     wait_seconds: float = option("Wait so long for the server and the model.", 10.0, low=0)
     timeout: float = option("Seconds within which a request is answered.", 60.0, above=0)
     retries: int = option("Send a request that failed again so many times.", 3, low=0)

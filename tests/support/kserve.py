@@ -59,13 +59,15 @@ def write_onnx(path: Path, classes=("background", "cloud"), said=None, batch="ba
 class Served:
     """A served network. `faults` are answered first, one a request: a status, bytes, or seconds of silence.
 
-    `metadata`, `config`, `change` (of the logits) and `ready` may be replaced. `sizes` are the batches that were asked
-    for, `kinds` whether they came as bytes, `most_at_once` how many requests were answered at the same time.
+    `metadata`, `config`, `server`, `change` (of the logits) and `ready` may be replaced. `sizes` are the batches that
+    were asked for, `kinds` whether they came as bytes, in `bodies`; requests wait for each other at `meeting`.
     """
 
     def __init__(self, model: Path) -> None:
         self.session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-        image, logits = ([tensor.name, tensor.shape] for tensor in (*self.session.get_inputs(), *self.session.get_outputs()))
+        image, logits = (
+            [tensor.name, tensor.shape] for tensor in (*self.session.get_inputs(), *self.session.get_outputs())
+        )
         self.metadata = {
             "name": "net",
             "versions": ["1"],
@@ -73,9 +75,10 @@ class Served:
             "inputs": [_declared(*image)],
             "outputs": [_declared(*logits)],
         }
+        self.server = {"name": "loopback", "extensions": ["binary_tensor_data"]}
         self.config, self.ready, self.change = None, True, lambda logits: logits
-        self.faults, self.sizes, self.kinds = deque(), [], []
-        self.lock, self.now, self.most_at_once, self.work = Lock(), 0, 0, 0.0
+        self.faults, self.sizes, self.kinds, self.bodies = deque(), [], [], []
+        self.lock, self.meeting = Lock(), None
 
     def infer(self, body: bytes, header: str | None) -> tuple[bytes, dict[str, str]]:
         length = int(header) if header else len(body)
@@ -91,6 +94,7 @@ class Served:
         with self.lock:
             self.sizes.append(len(image))
             self.kinds.append(size is not None)
+            self.bodies.append(body)
         logits = self.change(self.session.run(None, {"image": image})[0])
         answer = {"name": wanted["name"], "datatype": "FP32", "shape": list(logits.shape)}
         if not wanted["parameters"]["binary_data"]:
@@ -120,7 +124,8 @@ def serve(model: Path):
         def do_GET(self):
             if "/ready" in self.path:
                 return self.send(200 if site.ready else 503, b"")
-            found = site.config if self.path.endswith("/config") else site.metadata
+            wanted = {"/v2": site.server}.get(self.path, site.metadata)
+            found = site.config if self.path.endswith("/config") else wanted
             if found is None:
                 return self.send(404, b'{"error": "no such thing"}')
             return self.send(200, found if isinstance(found, bytes) else json.dumps(found).encode())
@@ -129,18 +134,15 @@ def serve(model: Path):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             with site.lock:
                 fault = site.faults.popleft() if site.faults else None
-                site.now += 1
-                site.most_at_once = max(site.most_at_once, site.now)
-            try:
-                time.sleep(fault if isinstance(fault, float) else site.work)
-                if isinstance(fault, int):
-                    return self.send(fault, b'{"error": "out of order"}')
-                if isinstance(fault, bytes):
-                    return self.send(200, fault)
-                return self.send(200, *site.infer(body, self.headers.get(HEADER)))
-            finally:
-                with site.lock:
-                    site.now -= 1
+            if site.meeting:
+                site.meeting.wait(30)
+            if isinstance(fault, int):
+                return self.send(fault, b'{"error": "out of order"}')
+            if isinstance(fault, bytes):
+                return self.send(200, fault)
+            if isinstance(fault, float):
+                time.sleep(fault)
+            return self.send(200, *site.infer(body, self.headers.get(HEADER)))
 
         def send(self, status, body, headers=None):
             try:

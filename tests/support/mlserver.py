@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-RUNTIME = '''
+RUNTIME = """
 import onnxruntime
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
@@ -35,7 +35,7 @@ class Net(MLModel):
         image = NumpyCodec.decode_input(payload.inputs[0])
         logits = self.session.run(None, {"image": image})[0]
         return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("logits", logits)])
-'''
+"""
 
 
 def program() -> Path:
@@ -89,7 +89,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _wait(process: subprocess.Popen, address: str, log: Path, seconds: float = 120) -> None:
+def _wait(process: subprocess.Popen, address: str, log: Path, seconds: float = 240) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
         try:

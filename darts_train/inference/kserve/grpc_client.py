@@ -9,15 +9,14 @@ import numpy as np
 from darts_train.base.optional import require
 from darts_train.inference.kserve.protocol import ServerFault, Tensor, brief, nonsense
 
-AGAIN = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNKNOWN"})
-MISSING = frozenset({"NOT_FOUND", "UNIMPLEMENTED"})
+AGAIN = frozenset({"RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNKNOWN"})
 TYPES = {"FP32": np.float32, "FP16": np.float16}
 PURPOSE = "predict-remote --protocol grpc"
 Answer = TypeVar("Answer")
 
 
-class MissingOnServer(ServerFault):
-    """The server has no such model, or no such service."""
+class Refusal(ServerFault):
+    """The server is there, and says no; of a model that it has not, each kind of server with a status of its own."""
 
 
 @dataclass
@@ -36,10 +35,11 @@ class GrpcClient:
     def is_ready(self, name: str, version: str, seconds: float) -> bool:
         """See `Client.is_ready`."""
         options = {"client_timeout": seconds}
+        if not self._ask(lambda client: client.is_server_ready(**options), seconds):
+            return False
         try:
-            ready = self._ask(lambda client: client.is_server_ready(**options), seconds)
-            return bool(ready and self._ask(lambda client: client.is_model_ready(name, version, **options), seconds))
-        except MissingOnServer:
+            return bool(self._ask(lambda client: client.is_model_ready(name, version, **options), seconds))
+        except Refusal:
             return False
 
     def metadata(self, name: str, version: str) -> dict[str, Any]:
@@ -60,6 +60,9 @@ class GrpcClient:
         config: dict[str, Any] = found.get("config") or {}
         return config
 
+    def settle(self) -> None:
+        """See `Client.settle`; there is but one form."""
+
     def infer(self, name: str, version: str, tensor: Tensor, names: tuple[str, str], datatype: str) -> Tensor:
         """See `Client.infer`."""
         given = self._library.InferInput(names[0], list(tensor.shape), datatype)
@@ -75,15 +78,14 @@ class GrpcClient:
             return question(self._client)
         except self._errors as error:
             status = str(error.status()).removeprefix("StatusCode.")
-            if status in MISSING:
-                raise MissingOnServer(f"--url: {self.url} refuses: {status} {brief(error.message())}.") from None
             if status == "DEADLINE_EXCEEDED":
                 text = f"does not answer within {seconds or self.timeout:g} s (--timeout)"
             elif status == "UNAVAILABLE":
                 text = f"cannot be reached ({brief(error.message())})"
             else:
-                text = f"refuses: {status} {brief(error.message())}"
-            raise ServerFault(f"--url: {self.url} {text}.", status in AGAIN) from None
+                said = f"refuses: {status} {brief(error.message())}"
+                raise Refusal(f"--url: {self.url} {said}.", status in AGAIN) from None
+            raise ServerFault(f"--url: {self.url} {text}.", again=True) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise nonsense(self.url, brief(error)) from None
 

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from darts_train.base.log import logger
 from darts_train.base.optional import require
 from darts_train.inference.kserve.protocol import ServerFault, Tensor, brief, nonsense
 
 AGAIN = frozenset({"408", "429", "500", "502", "503", "504"})
+EXTENSION = "binary_tensor_data"
 PURPOSE = "predict-remote"
 Answer = TypeVar("Answer")
+_log = logger("inference")
 
 
 @dataclass
@@ -51,6 +54,20 @@ class HttpClient:
         except ServerFault:
             return None
         return found if isinstance(found, dict) else None
+
+    def settle(self) -> None:
+        """Tensors go as JSON to a server that names its extensions, and not this one; see `Client.settle`."""
+        if not self.binary:
+            return
+        try:
+            told = self._ask(lambda client: client.get_server_metadata()["extensions"])
+        except ServerFault:
+            return
+        if isinstance(told, list) and EXTENSION not in told:
+            self.binary = False
+            _log.info(
+                "%s takes no bytes over HTTP; numbers go as JSON, which is slower than --protocol grpc.", self.url
+            )
 
     def infer(self, name: str, version: str, tensor: Tensor, names: tuple[str, str], datatype: str) -> Tensor:
         """See `Client.infer`."""

@@ -46,6 +46,10 @@ class Client(Protocol):
         """Triton's configuration of the model; None where the server has no such thing."""
         ...
 
+    def settle(self) -> None:
+        """Agree with the server on the form of tensors; asked once, when it is ready."""
+        ...
+
     def infer(self, name: str, version: str, tensor: Tensor, names: tuple[str, str], datatype: str) -> Tensor:
         """What the model makes of a tensor; `names` of input and output. May be called by several threads at once."""
         ...
