@@ -37,6 +37,8 @@ _PUBLIC = {
     "convert_lightning_checkpoint": "export.convert",
     "export_model": "export.export",
     "predict": "inference.predict",
+    "triton_repository": "export.triton_repository",
+    "predict_remote": "inference.predict_remote",
     "quickstart": "quickstart.recipe",
     "TrainData": "dataset.reader",
     "TrainDataModule": "training.loading.data_module",

@@ -24,6 +24,7 @@ from darts_train.cli import (  # noqa: F401  (they declare their commands)
     nested,
     report,
     search,
+    serving,
     start,
     status,
 )

@@ -80,9 +80,14 @@ def open_model(place: Path, window_size: int | None, device: str | None) -> tupl
     """
     path = locate_model(place)
     model, size = (_open_onnx if path.suffix.lower() == ONNX_SUFFIX else _open_torch)(path, window_size, device)
-    if all((band.scale, band.offset, band.low, band.high) == (1, 0, 0, 1) for band in model.spec.bands):
-        raise UserError(f"{path} was trained on values without units, so no scene can be put before it.")
+    check_units(path, model.spec)
     return model, size
+
+
+def check_units(name: object, spec: InputSpecification) -> None:
+    """Raise UserError where a network was trained on values that cannot be made from a scene."""
+    if all((band.scale, band.offset, band.low, band.high) == (1, 0, 0, 1) for band in spec.bands):
+        raise UserError(f"{name} was trained on values without units, so no scene can be put before it.")
 
 
 def _open_torch(path: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:
