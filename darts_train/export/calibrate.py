@@ -27,7 +27,7 @@ from darts_train.export.ensemble import check_out, cut_words
 from darts_train.export.members import RunParts, run_parts
 from darts_train.export.seen_set import SeenSet, batches, chosen_pixels, open_seen
 from darts_train.figures.reliability import reliability_panel
-from darts_train.metrics.reliability import Reliability, cross_entropy, reliability, temperature
+from darts_train.metrics.reliability import COLDEST, HOTTEST, Reliability, cross_entropy, reliability, temperature
 from darts_train.metrics.thresholds import Cut, best_cut
 from darts_train.models.locate import locate_model
 from darts_train.models.model_config import plain_config
@@ -94,23 +94,36 @@ def calibrate_threshold(calibrate: Calibrate) -> CalibrationResult:
     found = _look(seen, model, rows)
     if not len(found.labels):
         raise UserError(f"{seen.data.root}: no pixel of the {len(rows)} patches is labelled; nothing can be learned.")
-    heat = temperature(found.logits, found.labels)
+    heat = _temperature(found)
     cut = best_cut(found.histograms, calibrate.criterion, EDGES // 2) if len(model.classes) == 2 else None
     before, after = (reliability(found.logits / one, found.labels) for one in (1.0, heat))
     threshold, why = _threshold(calibrate, model, cut, heat)
     losses = (cross_entropy(found.logits, found.labels), cross_entropy(found.logits / heat, found.labels))
-    facts = {"log_loss": list(losses), "calibration_error": [before.error, after.error], "threshold": why}
-    config = plain_config(model.config) | {
+    errors = (before.error, after.error)
+    facts = {"temperature": heat, "threshold": why, "log_loss": list(losses), "calibration_error": list(errors)}
+    figure = _draw(calibrate, before, after, heat)
+    config = _config(model, threshold, facts | _fitted_on(calibrate, parts, seen, rows))
+    save_model_file(calibrate.out, config, model.network.state_dict())
+    return CalibrationResult(calibrate.out, figure, heat, threshold, cut, why, losses, errors, len(rows))
+
+
+def _temperature(found: _Seen) -> float:
+    heat = temperature(found.logits, found.labels)
+    if not COLDEST * 1.01 < heat < HOTTEST / 1.01:
+        _log.warning("temperature %g is the end of what is tried: these patches are too few, or too easy.", heat)
+    return heat
+
+
+def _config(model: LoadedModel, threshold: float, calibration: dict[str, Any]) -> dict[str, Any]:
+    """The model's config with what was chosen; what an ensemble says of its members stays."""
+    config = plain_config(model.config)
+    config["model"].pop("encoder_weights", None)
+    kept = {key: value for key, value in (config.get("calibration") or {}).items() if key in ("members", "seen")}
+    return config | {
         "threshold": threshold,
-        "calibration": {"temperature": heat} | facts | _fitted_on(calibrate, parts, seen, rows),
+        "calibration": kept | calibration,
         "darts_train_version": __version__,
     }
-    config["model"].pop("encoder_weights", None)
-    figure = _draw(calibrate, before, after, heat)
-    save_model_file(calibrate.out, config, model.network.state_dict())
-    return CalibrationResult(
-        calibrate.out, figure, heat, threshold, cut, why, losses, (before.error, after.error), len(rows)
-    )
 
 
 def untempered(model: LoadedModel) -> LoadedModel:

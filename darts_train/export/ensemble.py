@@ -67,43 +67,16 @@ def build_ensemble(ensemble: Ensemble) -> EnsembleResult:
     members = _members(ensemble)
     numbers = _numbers(ensemble.weights, members)
     _refuse_unlike(members)
-    kept = list(range(len(members)))
     pool = _pool(ensemble, members, numbers is not None, device)
-    if numbers is not None:
-        weighing = Weighing(tuple(numbers), None, "as given")
-    elif pool is None or ensemble.weights == ("equal",):
-        weighing = Weighing(tuple([1 / len(members)] * len(members)), None, "equal")
-    else:
-        weighing = weigh(pool)
-    if ensemble.weights == ("fitted",) and weighing.fitted is None:
-        raise UserError(f"--weights fitted: {weighing.words.removeprefix('equal: ')}; give --weights equal.")
+    weighing = _weighing(ensemble, len(members), numbers, pool)
     cut, threshold, why = _threshold(ensemble, members, pool, weighing)
-    kept = [i for i, weight in enumerate(weighing.weights) if weight >= LEAST_WEIGHT]
-    total = math.fsum(weighing.weights[i] for i in kept)
-    weights = [weighing.weights[i] / total for i in kept]
-    if len(kept) < len(members):
-        _log.warning("%d networks count for nothing and are left out.", len(members) - len(kept))
-    chosen = [members[i] for i in kept]
-    hard = ensemble.votes == "hard" and len(chosen[0].model.classes) == 2
-    config = ensemble_config(
-        [member.model for member in chosen],
-        [member.name for member in chosen],
-        weights,
-        ensemble.votes,
-        0.5 if hard else threshold,
-        [threshold] * len(chosen) if hard else None,
-    )
-    config |= {
-        "calibration": _record(ensemble, chosen, weights, pool, weighing, cut, why),
-        "name": ensemble.name or ensemble.out.stem,
-        "time": date.today().isoformat(),
-        "darts_train_version": __version__,
-    }
+    chosen, weights = _of_weight(members, weighing.weights)
+    config = _config(ensemble, chosen, weights, threshold)
+    config["calibration"] = _record(ensemble, chosen, weights, pool, weighing, cut, why)
     save_model_file(ensemble.out, config, ensemble_state([member.model for member in chosen]))
-    return EnsembleResult(
-        ensemble.out, tuple(member.name for member in chosen), tuple(weights), weighing.words, threshold, cut, why,
-        ensemble.out.stat().st_size / 1e6,
-    )  # fmt: skip
+    names = tuple(member.name for member in chosen)
+    size = ensemble.out.stat().st_size / 1e6
+    return EnsembleResult(ensemble.out, names, tuple(weights), weighing.words, threshold, cut, why, size)
 
 
 def check_out(out: Path, overwrite: bool) -> None:
@@ -178,6 +151,48 @@ def _pool(ensemble: Ensemble, members: Sequence[Member], numbered: bool, device:
     fitting = ensemble.weights != ("equal",)
     single = numbered or None in directories or (len(directories) == 1 and repeated and fitting)
     return open_pool(members, ensemble.train_data_dir, device, single)
+
+
+def _weighing(ensemble: Ensemble, count: int, numbers: list[float] | None, pool: Pool | None) -> Weighing:
+    """Raises UserError where weights were to be fitted and there is nothing that they could be fitted on."""
+    if numbers is not None:
+        return Weighing(tuple(numbers), None, "as given")
+    if pool is None or ensemble.weights == ("equal",):
+        return Weighing(tuple([1 / count] * count), None, "equal")
+    found = weigh(pool)
+    if ensemble.weights == ("fitted",) and found.fitted is None:
+        raise UserError(f"--weights fitted: {found.words.removeprefix('equal: ')}; give --weights equal.")
+    return found
+
+
+def _of_weight(members: Sequence[Member], weights: Sequence[float]) -> tuple[list[Member], list[float]]:
+    """Members that count, and their weights, which sum to 1 again; the others are named in a warning."""
+    out = [member.name for member, weight in zip(members, weights, strict=True) if weight < LEAST_WEIGHT]
+    if out:
+        _log.warning("%s: of no weight, and left out.", listing(out))
+    kept = [(member, weight) for member, weight in zip(members, weights, strict=True) if weight >= LEAST_WEIGHT]
+    total = math.fsum(weight for _, weight in kept)
+    return [member for member, _ in kept], [weight / total for _, weight in kept]
+
+
+def _config(
+    ensemble: Ensemble, members: Sequence[Member], weights: Sequence[float], threshold: float
+) -> dict[str, Any]:
+    """The config of the file; where members vote, the threshold is where each of two classes' votes is cut."""
+    hard = ensemble.votes == "hard" and len(members[0].model.classes) == 2
+    config = ensemble_config(
+        [member.model for member in members],
+        [member.name for member in members],
+        weights,
+        ensemble.votes,
+        0.5 if hard else threshold,
+        [threshold] * len(members) if hard else None,
+    )
+    return config | {
+        "name": ensemble.name or ensemble.out.stem,
+        "time": date.today().isoformat(),
+        "darts_train_version": __version__,
+    }
 
 
 def _threshold(

@@ -9,10 +9,11 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.export.calibrate import EDGES, WIDTH, calibrate_threshold, edge_probability, logit_histogram
+from darts_train.export.ensemble import build_ensemble
 from darts_train.models.model_file import load_model_file
-from darts_train.options.ensembles import Calibrate
+from darts_train.options.ensembles import Calibrate, Ensemble
 from darts_train.options.learning import Split
-from tests.support.members import codes, probabilities, write_run
+from tests.support.members import bright_member, codes, probabilities, write_run
 from tests.support.sets import make_set
 
 SPLIT = Split(total_folds=2)
@@ -60,6 +61,19 @@ def test_the_file_is_calmer_and_cuts_where_it_should(root, run, tmp_path):
     assert "temperature" in result.summary()
     again = calibrate(tmp_path / "d.ckpt", model=result.path, train_data_dir=root, part="all")
     assert again.temperature == pytest.approx(result.temperature, rel=0.2)
+
+
+def test_an_ensemble_keeps_what_it_says_of_its_members(root, run, tmp_path):
+    other = bright_member(tmp_path / "other.ckpt", 40.0, -10.0)
+    built = build_ensemble(Ensemble(models=(other, run), weights=("1", "3"), out=tmp_path / "e.ckpt"))
+    result = calibrate(tmp_path / "c.ckpt", model=built.path, train_data_dir=root, part="all")
+    model = load_model_file(result.path)
+    assert model.config["weights"] == [0.25, 0.75]
+    assert [one["name"] for one in model.config["calibration"]["members"]] == ["other.ckpt", run.name]
+    before = np.log(1 / probabilities(load_model_file(built.path), codes(1)).astype(np.float64).clip(1e-9, 1 - 1e-9) - 1)
+    after = np.log(1 / probabilities(model, codes(1)).astype(np.float64).clip(1e-9, 1 - 1e-9) - 1)
+    inside = np.abs(before) < 5
+    np.testing.assert_allclose(after[inside], before[inside] / result.temperature, atol=1e-2)
 
 
 def test_edges_of_bins_are_thresholds():

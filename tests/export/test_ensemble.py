@@ -98,6 +98,17 @@ def test_what_was_kept_is_not_computed_again(root, tmp_path):
     assert (model.threshold, model.config["vote_thresholds"]) == (0.5, [hard.threshold] * 2)
 
 
+def test_of_a_search_the_best_cross_validation_is_taken(root, tmp_path):
+    for i, score in enumerate((0.3, 0.7, 0.5)):
+        write_cross_validation(tmp_path / "t" / f"t-cv{i}", root, {(0, 42): GOOD, (1, 42): GOOD}, SPLIT, score)
+    result = build(tmp_path / "e.ckpt", cv_dir=(tmp_path / "t",))
+    assert [name[:5] for name in result.members] == ["t-cv1"] * 2
+    for path in (tmp_path / "t").glob("*/run_infos.parquet"):
+        path.unlink()
+    with pytest.raises(UserError, match="no cross-validation of the search"):
+        build(tmp_path / "f.ckpt", cv_dir=(tmp_path / "t",))
+
+
 def test_a_list_with_weights_needs_no_runs(tmp_path):
     paths = [bright_member(tmp_path / f"{name}.ckpt", *member) for name, member in (("a", GOOD), ("b", LATE))]
     result = build(tmp_path / "e.ckpt", models=tuple(paths), weights=("3", "1"), name="both")

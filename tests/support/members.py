@@ -89,7 +89,7 @@ def write_run(directory: Path, root: Path, fold: int, seed: int, member: tuple, 
     write_record(directory, record.model_copy(update=changes))
 
 
-def write_cross_validation(directory: Path, root: Path, networks: dict, split: Split) -> Path:
+def write_cross_validation(directory: Path, root: Path, networks: dict, split: Split, score: float = 0.5) -> Path:
     """A finished cross-validation: `networks` by (fold, seed)."""
     rows = []
     for (fold, seed), member in networks.items():
@@ -97,7 +97,7 @@ def write_cross_validation(directory: Path, root: Path, networks: dict, split: S
         write_run(run, root, fold, seed, member, split)
         checkpoint = str(run / "checkpoints" / "best.ckpt")
         rows.append(RunRow(run.name[:-9], "aaaaaaaa", fold, seed, "finished", 1.0, checkpoint))
-    write_run_infos(directory, run_infos(rows, [False] * len(rows), 0.5, False))
+    write_run_infos(directory, run_infos(rows, [False] * len(rows), score, False))
     folds, seeds = (sorted({key[i] for key in networks}) for i in (0, 1))
     write_json(directory / "cv.json", {"settings": {"n_folds": len(folds), "seeds": seeds}})
     return directory
