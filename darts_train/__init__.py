@@ -36,6 +36,8 @@ _PUBLIC = {
     "report": "reporting.report",
     "convert_lightning_checkpoint": "export.convert",
     "export_model": "export.export",
+    "build_ensemble": "export.ensemble",
+    "calibrate_threshold": "export.calibrate",
     "predict": "inference.predict",
     "triton_repository": "export.triton_repository",
     "predict_remote": "inference.predict_remote",

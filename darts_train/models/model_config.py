@@ -25,6 +25,7 @@ SOURCE_SETTINGS = (
     "qa_band", "dem_band", "mask_indices_by_qa", "mask_indices_by_water", "unknown_elevation", "optional_bands",
     "indices_on",
 )  # fmt: skip
+ENSEMBLE = "smp-ensemble"  # model_framework of several networks as one; see models/ensemble_config.py
 PICTURE_FIT = "picture_fit"  # in `source`: how whole pictures became patches; absent where they were cut
 
 
@@ -96,7 +97,8 @@ def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "classes": model.classes,
         **model.further(),
     }
-    said = facts.model_dump(exclude={"model", "spec", "classes", *(["fit_size"] if facts.fit_size is None else [])})
+    unsaid = [name for name in ("fit_size", "calibration") if getattr(facts, name) is None]
+    said = facts.model_dump(exclude={"model", "spec", "classes", *unsaid})
     older = {key: value for key, value in config.items() if key not in ("norm_factors", "input_combination")}
     return {**older, **said, **facts.spec.to_config(), "model": network, "classes": list(facts.classes)}
 
@@ -130,11 +132,18 @@ class NetworkArguments(BaseModel):
         return self
 
 
+class Calibration(BaseModel):
+    """`config.calibration`: what was chosen after training; beside the temperature, on what and how."""
+
+    model_config = ConfigDict(extra="allow")
+    temperature: float = Field(default=1.0, gt=0, le=1e6, allow_inf_nan=False)
+
+
 class ModelConfig(BaseModel):
     """A config that was checked; keys beyond these (time, name, …) are kept by whoever holds the dictionary."""
 
     model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=True)
-    model_framework: Literal["smp"] = "smp"
+    model_framework: Literal["smp", "smp-ensemble"] = "smp"
     model: NetworkArguments
     spec: InputSpecification
     fit: FitKind = "tile"
@@ -145,11 +154,17 @@ class ModelConfig(BaseModel):
     ignore_index: int = Field(ge=0, le=255)
     threshold: float = Field(gt=0, le=1)
     source: dict[str, float | str | list[str]] = {}
+    calibration: Calibration | None = None
 
     @property
     def fitting(self) -> Fit:
         """How patches are fitted to the network."""
         return Fit(self.fit, self.fit_size or self.patch_size, self.patch_size, self.spec.nodata_fill)
+
+    @property
+    def temperature(self) -> float:
+        """By what the network's logits are divided."""
+        return self.calibration.temperature if self.calibration else 1.0
 
     @model_validator(mode="after")
     def _agree(self) -> "ModelConfig":

@@ -16,13 +16,21 @@ from torch import nn
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_file
 from darts_train.models.arguments import NetworkOptions
+from darts_train.models.ensemble_config import ensemble_network
 from darts_train.models.factory import check_names, create_from_arguments
 from darts_train.models.fit import TILE, Fit, fitted
 from darts_train.models.input_spec import InputSpecification
-from darts_train.models.model_config import ModelConfig, NetworkArguments, make_model_config, read_model_config
+from darts_train.models.model_config import (
+    ENSEMBLE,
+    ModelConfig,
+    NetworkArguments,
+    make_model_config,
+    read_model_config,
+)
 from darts_train.models.plain_values import plain_values
 from darts_train.models.safetensors_file import SUFFIX, read_safetensors, weights_in
 from darts_train.models.shapes import check_shapes
+from darts_train.models.tempering import tempered
 from darts_train.models.tensor_file import read_tensor_file, write_tensor_file
 
 __all__ = [
@@ -176,14 +184,18 @@ def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
         raise UserError(f"{path} is not a model file: it has no config and statedict.")
     try:
         facts = read_model_config(config)
-        check_shapes(facts, state_dict)
-        network = network_from_config(facts)
+        assert isinstance(config, Mapping)  # read_model_config has seen to it
+        if facts.model_framework == ENSEMBLE:
+            network: nn.Module = ensemble_network(config, facts, state_dict, _assemble)
+        else:
+            check_shapes(facts, state_dict)
+            network = network_from_config(facts)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    _load_weights(path, network, state_dict)
-    assert isinstance(config, Mapping)  # read_model_config has seen to it
+    if facts.model_framework != ENSEMBLE:
+        _load_weights(path, network, state_dict)
     return LoadedModel(
-        network=network.eval(),
+        network=tempered(network, facts.temperature).eval(),
         spec=facts.spec,
         classes=facts.classes,
         threshold=facts.threshold,

@@ -42,6 +42,8 @@ PATHS = {  # an option of every command that names something to read
     "sweep-status": ("--artifact-dir",),
     "convert-lightning-checkpoint": ("--lightning-checkpoint", "--out-directory", "{new}", "--checkpoint-name", "m"),
     "export-model": ("--model", "--out", "{new}/m.onnx"),
+    "build-ensemble": ("--models", "--out", "{new}/m.ckpt"),
+    "calibrate-threshold": ("--model", "--out", "{new}/m.ckpt"),
     "predict": ("--model", "--input", "{absent}", "--out-dir", "{new}"),
 }
 NO_PATH = {"quickstart", "init-config", "env-info", "download-weights"}

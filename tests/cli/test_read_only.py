@@ -91,6 +91,8 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "convert-lightning-checkpoint":
             ["--lightning-checkpoint", checkpoint, "--out-directory", out, "--checkpoint-name", "m"],
         "export-model": ["--model", str(root / "model.ckpt"), "--out", f"{out}.onnx"],
+        "build-ensemble": ["--models", checkpoint, "--out", f"{out}.ckpt"],
+        "calibrate-threshold": ["--model", checkpoint, "--out", f"{out}.ckpt"],
         "predict":
             ["--model", str(root / "model.ckpt"), "--input", str(root / "scene.tif"), "--scale", "1e-4",
              "--out-dir", out],
