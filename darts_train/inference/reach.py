@@ -60,11 +60,12 @@ def usual_overlap(reach: int, size: int) -> tuple[int, int]:
     """Pixels that windows of `size` share, and pixels at their ends that do not count, for a reach.
 
     The halo is the reach, at most a quarter of the window; windows share two of them, and half of one to pass over from
-    one window to the next; never more than half a window, of which then three eighths do not count at either end.
+    one window to the next. They never share more than half a window; where that is not enough, a quarter of what they
+    share is to pass over, and the halo is what remains.
     """
-    halo = min(reach, size // 4)
-    overlap = min(2 * halo + -(-halo // 2), size // 2)
-    return overlap, min(halo, 3 * overlap // 8)
+    wanted = min(reach, size // 4)
+    overlap = min(2 * wanted + -(-wanted // 2), size // 2)
+    return overlap, min(wanted, (overlap - overlap // 4) // 2)
 
 
 def reach_of(model: MapModel, size: int) -> int:
