@@ -4,25 +4,26 @@ Both forms see exactly what the network saw in training: codes of the training e
 multiply-add. The network returns logits; the one sigmoid or softmax is here.
 """
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
-from darts_train.inference.backends.onnx_runtime import OnnxBackend
+from darts_train.inference.backends.onnx_runtime import OnnxBackend, open_session
 from darts_train.inference.backends.protocol import Backend, Codes, Logits
 from darts_train.inference.backends.torch_network import TorchBackend
-from darts_train.models.factory import check_patch_size
+from darts_train.models.factory import check_patch_size, stride
 from darts_train.models.fit import Fit
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.models.torch_device import torch_device
+from darts_train.options.learning import Precision
 
 ONNX_SUFFIX = ".onnx"
 
@@ -32,7 +33,7 @@ class MapModel:
     """A network ready to make maps, and what it needs to know of a scene.
 
     `source` holds settings of the train data that say what a scene's bands mean (scale, offset, radii). `stride`:
-    window sides must be a multiple of it; `fixed_size`: the only side the network takes, where there is one.
+    windows that start on multiples of it see the same of a pixel, pixels of the scene.
     """
 
     path: Path
@@ -42,6 +43,12 @@ class MapModel:
     threshold: float
     patch_size: int
     source: dict[str, Any]
+    stride: int = 1
+
+    @property
+    def at_once(self) -> int:
+        """Batches that the backend takes at the same time, by threads; 1 where it does not say (`at_once`)."""
+        return int(getattr(self.backend, "at_once", 1))
 
     @property
     def channels(self) -> int:
@@ -50,7 +57,14 @@ class MapModel:
 
     def probabilities(self, codes: Codes) -> Logits:
         """Codes uint16 [n, c, h, w] to probabilities float32 [n, k, h, w]: of the positive class, or of every class."""
+        if isinstance(self.backend, TorchBackend):  # where its logits are, a device has the quicker sigmoid
+            return self.backend.run(codes, activation)
         return activation(self.backend.logits(codes))
+
+    def exact_logits(self, codes: Codes) -> Logits:
+        """Logits float32 [n, k, h, w], in float32 where the backend may choose."""
+        backend = replace(self.backend, autocast=None) if isinstance(self.backend, TorchBackend) else self.backend
+        return backend.logits(codes)
 
     def decide(self, probabilities: npt.NDArray[Any], threshold: float | None = None) -> npt.NDArray[np.uint8]:
         """Class index uint8 [...] of probabilities [k, ...]: above the threshold, or the most probable class."""
@@ -59,27 +73,40 @@ class MapModel:
         return np.asarray(probabilities[0] > (self.threshold if threshold is None else threshold), np.uint8)
 
 
-def activation(logits: Logits) -> Logits:
-    """Sigmoid over one channel, softmax over several (axis 1), float32, without overflow."""
+@overload
+def activation(logits: torch.Tensor) -> torch.Tensor: ...
+@overload
+def activation(logits: Logits) -> Logits: ...
+def activation(logits: Any) -> Any:
+    """Sigmoid over one channel, softmax over several (axis 1), float32, without overflow; of an array or a tensor."""
+    if isinstance(logits, torch.Tensor):
+        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
     if logits.shape[1] == 1:
-        return np.asarray(np.exp(-np.logaddexp(np.float32(0), -logits)), np.float32)
+        small = np.exp(-np.abs(logits))
+        return np.asarray(np.where(logits >= 0, np.float32(1), small) / (1 + small), np.float32)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
 
 
-def open_model(place: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:
+def open_model(
+    place: Path, window_size: int | None, device: str | None, precision: Precision = "auto"
+) -> tuple[MapModel, int]:
     """The model that `place` means, and the side of its windows.
 
     Args:
         place: model file, run or cross-validation directory, or ONNX file.
         window_size: wanted side of the windows, pixels; None: the patch size of training.
-        device: where torch runs; ONNX Runtime runs on the CPU.
+        device: where the network runs, torch's or ONNX Runtime's.
+        precision: arithmetic of a network in torch; an ONNX file has its own.
 
     Raises UserError where the file cannot be read, the network cannot take the size, or was trained on values that
     cannot be made from a scene.
     """
     path = locate_model(place)
-    model, size = (_open_onnx if path.suffix.lower() == ONNX_SUFFIX else _open_torch)(path, window_size, device)
+    if path.suffix.lower() == ONNX_SUFFIX:
+        model, size = _open_onnx(path, window_size, device)
+    else:
+        model, size = _open_torch(path, window_size, device, precision)
     check_units(path, model.spec)
     return model, size
 
@@ -90,28 +117,27 @@ def check_units(name: object, spec: InputSpecification) -> None:
         raise UserError(f"{name} was trained on values without units, so no scene can be put before it.")
 
 
-def _open_torch(path: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:
+def _open_torch(path: Path, window_size: int | None, device: str | None, precision: Precision) -> tuple[MapModel, int]:
     place = torch_device(device)
     loaded: LoadedModel = load_model_file(path)
     size = window_size or loaded.patch_size
     check_patch_size(loaded.arch, loaded.encoder, loaded.fit.side(size), "--window-size", loaded.options)
     layer = InputLayer(loaded.spec, loaded.fit.marked)
-    backend = TorchBackend(loaded.whole.to(place), layer.to(place), place)
+    backend = TorchBackend.on(place, loaded.whole, layer, precision)
     facts = (loaded.spec, loaded.classes, loaded.threshold, loaded.patch_size, loaded.source)
-    return MapModel(path, backend, *facts), size
+    step = loaded.fit.stride(stride(loaded.arch, loaded.encoder, loaded.options))
+    return MapModel(path, backend, *facts, step), size
 
 
 def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:
-    if torch_device(device).type != "cpu" and device not in (None, "auto"):
-        raise UserError(f"--device: an ONNX file runs on the CPU here, not on {device}.")
-    session, facts = _read_onnx(require_file(path, "--model"))
+    session, facts = open_session(require_file(path, "--model"), device)
     if facts.get("graph_input") == "counts":
         raise UserError(
             f"{path} was exported for {facts.get('sidecar')} and takes counts; give the model that it is of."
         )
     try:
         spec = InputSpecification.from_config(facts)
-        patch_size, stride = int(facts["patch_size"]), int(facts["stride"])
+        patch_size, step = int(facts["patch_size"]), int(facts["stride"])
         classes, threshold = tuple(facts["classes"]), float(facts["threshold"])
         fit = Fit(facts.get("fit", "tile"), int(facts.get("fit_size", patch_size)), patch_size, spec.nodata_fill)
     except (KeyError, TypeError, ValueError) as error:
@@ -120,31 +146,11 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
         raise UserError(f"{path}: {error} Export it with darts export-model.") from None
     size = window_size or patch_size
     side = fit.side(size)
-    stride = 1 if facts.get("graph_padding") else stride
-    if side % stride or (side != fit.side(patch_size) and not facts.get("free_sizes")):
-        allowed = f"multiples of {stride}" if facts.get("free_sizes") else f"{patch_size} only"
+    step = 1 if facts.get("graph_padding") else step
+    if side % step or (side != fit.side(patch_size) and not facts.get("free_sizes")):
+        allowed = f"multiples of {step}" if facts.get("free_sizes") else f"{patch_size} only"
         raise UserError(f"--window-size: {size} does not fit {path.name}; it takes {allowed}.")
     source = dict(facts.get("source") or {})
     graph = (str(facts.get("graph_input", "normalised")), bool(facts.get("graph_activation")))
-    return MapModel(path, OnnxBackend(session, spec, fit, *graph), spec, classes, threshold, patch_size, source), size
-
-
-def _read_onnx(path: Path) -> tuple[Any, dict[str, Any]]:
-    """A session and the metadata of an ONNX file."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # failures come as exceptions
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime raises classes of its own that share nothing but Exception
-        raise UserError(f"{path} is no ONNX model that can be run ({' '.join(str(error).split())[:120]}).") from None
-    texts = session.get_modelmeta().custom_metadata_map
-    return session, {key: _plain(text) for key, text in texts.items()}
-
-
-def _plain(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    facts_of = (spec, classes, threshold, patch_size, source)
+    return MapModel(path, OnnxBackend(session, spec, fit, *graph), *facts_of, fit.stride(step)), size

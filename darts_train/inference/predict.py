@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts_train.base.errors import UserError
 from darts_train.inference.inputs import feature_stack, open_scenes
 from darts_train.inference.models import MapModel, open_model
+from darts_train.inference.reach import check_overlap, mapper_of
 from darts_train.inference.scene_maps import SceneMap, check_places, map_scenes
 from darts_train.inference.streaming import Mapper
 from darts_train.options.predicting import Maps, Predict, SceneFiles, Windows
-from darts_train.raster.patches import patch_windows
 from darts_train.scenes.scene import Scene
 
 
@@ -43,7 +42,7 @@ def predict(predict: Predict, scenes: SceneFiles, windows: Windows, maps: Maps) 
             already, or the output cannot be written; later where a file turns out to be damaged. Maps of scenes that
             were finished stay; of the others nothing does.
     """
-    model, size = open_model(predict.model, windows.window_size, predict.device)
+    model, size = open_model(predict.model, windows.window_size, predict.device, predict.precision)
     mapper, opened = prepare(model, size, scenes, windows, maps)
     if predict.dry_run:
         return plan(mapper, opened, maps)
@@ -54,24 +53,15 @@ def prepare(
     model: MapModel, size: int, scenes: SceneFiles, windows: Windows, maps: Maps
 ) -> tuple[Mapper, Sequence[Scene]]:
     """How the scenes will be mapped, and the scenes, opened and checked. Raises UserError before any work."""
-    overlap = _overlap(windows.window_overlap, size)
+    check_overlap(windows, size)
     stack = feature_stack(model)
     opened = open_scenes(scenes, model, stack)
     check_places(maps, opened)
-    return Mapper(model, stack, size, overlap, windows.window_batch), opened
+    return mapper_of(model, stack, size, windows, opened), opened
 
 
 def plan(mapper: Mapper, scenes: Sequence[Scene], maps: Maps) -> PredictSummary:
     """What mapping the scenes would take."""
-    sizes = [(scene.grid.width, scene.grid.height) for scene in scenes]
-    windows = sum(len(patch_windows(width, height, mapper.window_size, mapper.overlap)) for width, height in sizes)
-    planned = sum(width * height * (mapper.model.channels + 1) for width, height in sizes)
+    windows = sum(mapper.window_count(scene) for scene in scenes)
+    planned = sum(scene.grid.width * scene.grid.height * (mapper.model.channels + 1) for scene in scenes)
     return PredictSummary((), maps.out_dir, windows, planned, dry_run=True)
-
-
-def _overlap(wanted: int | None, size: int) -> int:
-    if wanted is None:
-        return size // 4
-    if wanted >= size:
-        raise UserError(f"--window-overlap: {wanted} must be less than the window, {size} pixels.")
-    return wanted

@@ -1,24 +1,29 @@
 """A model over a scene of any size: a row of windows at a time, blended, given out as rows of pixels are finished.
 
-Memory is that of one row of windows, whatever the height of the scene: a pixel is finished when no later window
-holds it, and leaves.
+Three things happen at once: threads read what comes next, another runs the network, and the caller's blends and writes
+what was found. Memory is that of one row of windows, whatever the height of the scene: a pixel is finished when no
+later window counts there, and leaves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from darts_train.base.ahead import ahead
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.models import MapModel
-from darts_train.raster.blending import axis_weights
-from darts_train.raster.encoding import encode
-from darts_train.raster.patches import Window, patch_starts
-from darts_train.scenes.scene import INVALID, Scene
+from darts_train.inference.reading import Piece, Preview, Reader, Source, read_area
+from darts_train.inference.symmetries import Probabilities, augmented
+from darts_train.raster.blending import Part, take_in
+from darts_train.raster.cutting import Cut
+from darts_train.scenes.scene import Scene
 
-PREVIEW_PIXELS = 1200  # of the longer side of the picture that is kept while the scene goes by
+__all__ = ["Mapper", "Preview", "Rows", "read_area"]
+
+ROWS_VALUES = 2**24  # probabilities that are given out at once: 64 MB
 
 
 @dataclass(frozen=True)
@@ -31,38 +36,19 @@ class Rows:
 
 
 @dataclass
-class Preview:
-    """Every `step`-th pixel of three bands float32 [3, h, w], and how many values the encoding could not say."""
-
-    step: int
-    values: npt.NDArray[np.float32]
-    clipped: int = 0
-    pixels: int = 0
-
-    @classmethod
-    def of(cls, scene: Scene) -> "Preview":
-        """An empty preview of a scene."""
-        step = max(1, -(-max(scene.grid.width, scene.grid.height) // PREVIEW_PIXELS))
-        shape = (3, -(-scene.grid.height // step), -(-scene.grid.width // step))
-        return cls(step, np.full(shape, np.nan, np.float32))
-
-    def take(self, values: npt.NDArray[np.float32], window: Window) -> None:
-        """Keep what falls on the preview's pixels of values [3, h, w] of a window within the scene."""
-        first_row, first_column = -window.y % self.step, -window.x % self.step
-        part = values[:, first_row :: self.step, first_column :: self.step]
-        row, column = (window.y + first_row) // self.step, (window.x + first_column) // self.step
-        self.values[:, row : row + part.shape[1], column : column + part.shape[2]] = part
-
-
-@dataclass
 class Mapper:
-    """How a scene is mapped: model, bands, windows."""
+    """How a scene is mapped: model, bands, windows, and how these are joined (see `Cut` and `augmented`)."""
 
     model: MapModel
     stack: FeatureStack
     window_size: int
     overlap: int
     batch: int
+    halo: int = 0
+    blend: str = "linear"
+    tta: str = "none"
+    tta_merge: str = "mean"
+    readers: int = 1
     colours: tuple[int, int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,63 +57,104 @@ class Mapper:
         spare = [min(i, len(names) - 1) for i in range(3)]
         self.colours = tuple(wanted if len(wanted) == 3 else spare)  # type: ignore[assignment]
 
-    def row_count(self, scene: Scene) -> int:
-        """Rows of windows that a scene needs."""
-        return len(patch_starts(scene.grid.height, self.window_size, self.overlap))
+    @property
+    def cut(self) -> Cut:
+        """How an axis of a scene is cut into windows."""
+        return Cut(self.window_size, self.overlap, self.halo, self.model.stride, self.blend)
 
-    def run(self, scene: Scene, preview: Preview) -> Iterator[Rows]:
-        """The map of a scene, from its first row to its last.
+    def window_count(self, scene: Scene) -> int:
+        """Windows that a scene is cut into."""
+        return len(self.cut.parts(scene.grid.height)) * len(self.cut.parts(scene.grid.width))
+
+    def row_count(self, scene: Scene) -> int:
+        """How many times `run` gives out rows of a scene."""
+        return sum(len(_portions(y, stop, self._rows_at_once(scene))) for y, stop in self._finished(scene))
+
+    def run(self, scene: Scene, preview: Preview, first: int = 0) -> Iterator[Rows]:
+        """The map of a scene, from pixel row `first` to its last; the same whatever `first` is.
 
         A pixel is valid where its quality is not 0 and every band of the model has data: elsewhere the network has
         learned nothing. Raises UserError where the scene cannot be read.
         """
-        width, height, size = scene.grid.width, scene.grid.height, self.window_size
-        xs, ys = (patch_starts(length, size, self.overlap) for length in (width, height))
-        columns = axis_weights(xs, size, self.overlap, width)
-        rows = axis_weights(ys, size, self.overlap, height)
-        total = np.zeros((self.model.channels, size, max(width, size)), np.float32)
-        valid = np.zeros((size, max(width, size)), bool)
-        for i, (y, following) in enumerate(pairwise([*ys, height])):
-            for batch in range(0, len(xs), self.batch):
-                chosen = range(batch, min(batch + self.batch, len(xs)))
-                windows = [Window(xs[j], y, size, size) for j in chosen]
-                weights = [np.outer(rows[i], columns[j]).astype(np.float32) for j in chosen]
-                self._add(scene, windows, weights, total, valid, preview)
-            done = following - y
-            yield Rows(y, total[:, :done, :width].copy(), valid[:done, :width].copy())
-            total[:, : size - done], valid[: size - done] = total[:, done:].copy(), valid[done:].copy()
-            total[:, size - done :], valid[size - done :] = 0, False
+        rows, columns = self.cut.parts(scene.grid.height), self.cut.parts(scene.grid.width)
+        skipped = sum(part.last <= first for part in rows)
+        source = Source(scene, self.stack, self.model.spec.bands, self.colours)
+        reader = Reader(source, self.window_size, rows, columns, self.readers)
+        found = ahead(self._inferred, _batches(reader.pieces(preview, skipped), self.batch), self.model.at_once)
+        try:
+            yield from self._joined(scene, rows, columns, skipped, first, found)
+        finally:
+            found.close()
 
-    def _add(
+    def _inferred(self, batch: list[Piece]) -> list[tuple[Piece, Probabilities | None]]:
+        """Pieces with their probabilities float32 [k, s, s], and None where there is no data."""
+        codes = [piece.codes for piece in batch if piece.codes is not None]
+        if not codes:
+            return [(piece, None) for piece in batch]
+        found = iter(augmented(self.model.probabilities, np.stack(codes), self.tta, self.tta_merge))
+        return [(piece, None if piece.codes is None else next(found)) for piece in batch]
+
+    def _joined(
         self,
         scene: Scene,
-        windows: list[Window],
-        weights: list[npt.NDArray[np.float32]],
-        total: npt.NDArray[np.float32],
-        valid: npt.NDArray[np.bool_],
-        preview: Preview,
-    ) -> None:
-        """Add the weighted probabilities of neighbouring windows to the row in work."""
-        area = Window(windows[0].x, windows[0].y, windows[-1].right - windows[0].x, windows[0].height)
-        values, known = read_area(scene, self.stack, area)
-        inside = area.intersection(scene.grid.extent)
-        here = inside.slices(area)
-        preview.take(values[list(self.colours)][:, *here], inside)
-        preview.pixels += int(np.count_nonzero(~np.isnan(values)))
-        codes, clipped = encode(values, self.model.spec.bands)
-        preview.clipped += int(clipped.sum())
-        valid[:, area.x : area.right] |= known
-        batch = np.stack([codes[:, :, w.x - area.x : w.right - area.x] for w in windows])
-        for window, weight, found in zip(windows, weights, self.model.probabilities(batch), strict=True):
-            total[:, :, window.x : window.right] += found * weight
+        rows: list[Part],
+        columns: list[Part],
+        row: int,
+        first: int,
+        found: Iterator[list[tuple[Piece, Probabilities | None]]],
+    ) -> Iterator[Rows]:
+        width, nothing = scene.grid.width, np.zeros((self.model.channels, 1, 1), np.float32)
+        height = max(part.last - part.first for part in rows)
+        strip, valid = np.zeros((self.model.channels, height, width), np.float32), np.zeros((height, width), bool)
+        carried = strip[:, :0].copy()
+        finished = self._finished(scene)
+        for piece, probabilities in (pair for batch in found for pair in batch):
+            down, across = rows[piece.row], columns[piece.column]
+            new = nothing if probabilities is None else probabilities[:, down.inside, across.inside]
+            _add(strip[:, : down.last - down.first, across.first : across.last], new, across.shares)
+            valid[: down.last - down.first, across.first : across.last] = piece.known
+            if piece.column < len(columns) - 1:
+                continue
+            if carried.shape[1]:
+                take_in(carried, strip[:, : carried.shape[1]], down.shares[:, None])
+                strip[:, : carried.shape[1]] = carried
+            start, stop = finished[piece.row]
+            for y, after in _portions(max(start, first), stop, self._rows_at_once(scene)):
+                some = slice(y - start, after - start)
+                yield Rows(y, strip[:, some].copy(), valid[some].copy())
+            carried = strip[:, stop - start : down.last - start].copy()
+
+    def _finished(self, scene: Scene) -> list[tuple[int, int]]:
+        """First and last but one row of pixels that each row of windows finishes."""
+        firsts = [part.first for part in self.cut.parts(scene.grid.height)]
+        return list(pairwise([*firsts, scene.grid.height]))
+
+    def _rows_at_once(self, scene: Scene) -> int:
+        return max(1, ROWS_VALUES // (self.model.channels * scene.grid.width))
 
 
-def read_area(scene: Scene, stack: FeatureStack, area: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Bands float32 [c, h, w] of an area as training saw them, and where all that matter have data.
+def _add(mean: npt.NDArray[np.float32], new: Probabilities, shares: npt.NDArray[np.float32]) -> None:
+    """Join a window to the row that it is in: a mean where earlier ones count, too, and itself beyond."""
+    new = np.broadcast_to(new, mean.shape)
+    take_in(mean[..., : len(shares)], new[..., : len(shares)], shares)
+    mean[..., len(shares) :] = new[..., len(shares) :]
 
-    NaN where the quality is 0, and in indices where they are masked; the latter are no gap in a map.
-    """
-    values = stack.compute(scene, area)
-    values[:, scene.quality(area) == INVALID] = np.nan
-    known, hidden = stack.known(values), stack.hidden(scene, area, values)
-    return values if hidden is None else stack.masked(scene, values, hidden), known
+
+def _batches(pieces: Generator[Piece], size: int) -> Generator[list[Piece]]:
+    """Pieces in lists in which at most `size` have codes, and so are held at once."""
+    batch: list[Piece] = []
+    try:
+        for piece in pieces:
+            batch.append(piece)
+            if sum(one.codes is not None for one in batch) == size or len(batch) == 16 * size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+    finally:
+        pieces.close()
+
+
+def _portions(start: int, stop: int, at_once: int) -> list[tuple[int, int]]:
+    """From start to stop in parts of at most `at_once`."""
+    return list(pairwise([*range(start, stop, at_once), stop])) if start < stop else []

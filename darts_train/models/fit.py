@@ -9,6 +9,7 @@ All of it is arithmetic on the device between the input layer and the loss, the 
 maps, also of an exported network: its graph begins and ends with the network itself.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,13 @@ class Fit:
         if self.kind == "resize":
             return max(1, (2 * side * self.size + self.patch_size) // (2 * self.patch_size))
         return side
+
+    def stride(self, stride: int) -> int:
+        """Pixels by which a patch must move for its image to move by a multiple of a network's stride."""
+        if self.kind != "resize":
+            return stride
+        whole = stride * self.patch_size
+        return whole // math.gcd(whole, self.size)
 
     def image(self, x: Tensor) -> Tensor:
         """Network input float32 [n, c, h, w] for patches float32 [n, c, h, w]; `x` itself where it fits already.

@@ -2,8 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from darts_train.options.fields import OptionGroup, option
+from darts_train.options.learning import Precision
+
+Blend = Literal["linear", "hann", "bartlett-hann", "gaussian"]
+Augmentation = Literal["none", "flips", "d4"]
+Merge = Literal["mean", "max", "min", "gmean"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +18,7 @@ class Predict(OptionGroup):
 
     model: Path = option("Model file, run directory, or ONNX file.")
     device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1.", "auto")
+    precision: Precision = option("Arithmetic of the network; auto: bf16 on devices that have it.", "auto")
     dry_run: bool = option("Only say what would be done: windows, pixels, disk.", False)
 
 
@@ -35,8 +42,15 @@ class Windows(OptionGroup):
     window_size: int | None = option(
         "Side of a window, pixels; none: the patch size of training.", None, low=32, high=8192
     )
-    window_overlap: int | None = option("Pixels that windows share; none: a quarter of the window.", None, low=0)
+    window_overlap: int | None = option(
+        "Pixels that windows share, or somewhat more, to start on the network's stride; none: by its measured reach.",
+        None,
+        low=0,
+    )
     window_batch: int = option("Windows per step.", 4, low=1)
+    blend: Blend = option("Curve along which the weight of a window rises from its border.", "linear")
+    tta: Augmentation = option("Mean over mirror images (4 passes), or turns and mirror images (8).", "none")
+    tta_merge: Merge = option("How probabilities of these are merged; gmean: geometric mean.", "mean")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,8 +74,8 @@ def test_polygons_are_those_of_the_map(tmp_path, model):
 def test_small_objects_can_be_left_out(tmp_path, model):
     scene = write_scene(tmp_path / "scene.tif")
     every = gpd.read_file(run(model, tmp_path / "all", scene).maps[0].segments)
-    some = gpd.read_file(run(model, tmp_path / "some", scene, min_object_size=5).maps[0].segments)
-    assert len(some) == (every["pixels"] >= 5).sum() < len(every)
+    some = gpd.read_file(run(model, tmp_path / "some", scene, min_object_size=40).maps[0].segments)
+    assert len(some) == (every["pixels"] >= 40).sum() < len(every)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
@@ -168,8 +168,8 @@ def test_a_failure_leaves_no_trace(tmp_path, model, monkeypatch, there):
 def test_a_dry_run_writes_nothing(tmp_path, model):
     summary = run(model, tmp_path / "maps", write_scene(tmp_path / "scene.tif"), dry_run=True)
     assert summary.maps == ()
-    assert summary.planned_windows == 2 * 3  # 64-pixel windows, 48 apart, over 100 x 150 pixels
-    assert "6 windows" in summary.summary()
+    assert summary.planned_windows == 4 * 6  # 64-pixel windows, 32 apart, over 100 x 150 pixels and a halo
+    assert "24 windows" in summary.summary()
     assert not (tmp_path / "maps").exists()
 
 

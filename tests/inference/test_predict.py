@@ -134,8 +134,8 @@ def test_the_network_sees_what_it_saw_in_training(tmp_path):
 
 def test_a_dry_run_writes_nothing(model_file, tmp_path):
     plan = predicted(model=model_file, input=(IMAGE,), out_dir=tmp_path / "maps", dry_run=True)
-    assert plan.planned_windows == 11 * 11
-    assert "121 windows" in plan.summary()
+    assert plan.planned_windows == 17 * 17
+    assert "289 windows" in plan.summary()
     assert not (tmp_path / "maps").exists()
 
 

@@ -119,7 +119,7 @@ def test_the_network_sees_no_data_where_the_quality_is_invalid():
 
 
 def test_preview_keeps_every_nth_pixel(monkeypatch):
-    monkeypatch.setattr("darts_train.inference.streaming.PREVIEW_PIXELS", 10)
+    monkeypatch.setattr("darts_train.inference.reading.PREVIEW_PIXELS", 10)
     scene = ArrayScene(np.random.default_rng(0).uniform(0, 1, (2, 33, 47)).astype(np.float32))
     preview = Preview.of(scene)
     list(mapper(Sum(), ("a", "b"), 16, 5, 2).run(scene, preview))

@@ -1,22 +1,27 @@
-"""A network in ONNX Runtime."""
+"""A network in ONNX Runtime: on a CUDA device where the installed runtime has one, else on the CPU."""
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from darts_train.base.errors import UserError
 from darts_train.inference.backends.protocol import Codes, Logits
 from darts_train.models.fit import Fit
 from darts_train.models.input_spec import InputSpecification
 from darts_train.raster.band import NODATA
 from darts_train.raster.encoding import decode
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
 
 @dataclass(frozen=True)
 class OnnxBackend:
-    """A network in ONNX Runtime, on the CPU.
+    """A network in ONNX Runtime.
 
     `graph_input` is what the graph takes (`--graph-input`), `activated` whether it gives probabilities.
     """
@@ -67,3 +72,45 @@ def as_logits(probabilities: Logits) -> Logits:
     with np.errstate(divide="ignore"):
         found = np.log(probabilities)
         return found - np.log1p(-probabilities) if probabilities.shape[1] == 1 else found
+
+
+def providers(device: str | None, available: list[str]) -> list[Any]:
+    """What ONNX Runtime shall run on, first choice first, for a `--device`.
+
+    `auto`: its CUDA provider where it has one. The CPU comes last always, for operations that a device lacks.
+    Raises UserError where a CUDA device is asked for and the runtime has none.
+    """
+    name = (device or "auto").strip().lower()
+    if name == "cpu" or (name == "auto" and CUDA not in available):
+        return [CPU]
+    number = "0" if name in ("auto", "cuda") else name.removeprefix("cuda:")
+    if not number.isdecimal():
+        raise UserError(f"--device: there is no {device}; use auto, cpu, a CUDA index (0) or cuda:1.")
+    if CUDA not in available:
+        raise UserError(
+            f"--device: the ONNX Runtime installed here runs on the CPU, not on {device} (onnxruntime-gpu)."
+        )
+    return [(CUDA, {"device_id": int(number)}), CPU]
+
+
+def open_session(path: Path, device: str | None = None) -> tuple[Any, dict[str, Any]]:
+    """A session of an ONNX file and its metadata. Raises UserError where it cannot be run, or not there."""
+    import onnxruntime
+
+    wanted = providers(device, onnxruntime.get_available_providers())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # failures come as exceptions
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
+    except Exception as error:  # the runtime raises classes of its own that share nothing but Exception
+        raise UserError(f"{path} is no ONNX model that can be run ({' '.join(str(error).split())[:120]}).") from None
+    texts = session.get_modelmeta().custom_metadata_map
+    return session, {key: _plain(text) for key, text in texts.items()}
+
+
+def _plain(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
