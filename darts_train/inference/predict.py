@@ -28,11 +28,7 @@ class PredictSummary:
         """A few lines for the terminal."""
         if self.dry_run:
             return f"would map {self.planned_windows} windows, at most {self.planned_bytes / 1e6:.0f} MB of rasters"
-        lines = [
-            f"{found.directory}: {found.polygons} polygons, {found.megapixels:.1f} Mpx in {found.seconds:.1f} s"
-            for found in self.maps
-        ]
-        return "\n".join(lines)
+        return "\n".join(found.summary() for found in self.maps)
 
 
 def predict(predict: Predict, scenes: SceneFiles, windows: Windows, maps: Maps) -> PredictSummary:
@@ -57,8 +53,9 @@ def prepare(
     overlap = _overlap(windows.window_overlap, size)
     stack = feature_stack(model)
     opened = open_scenes(scenes, model, stack)
-    check_places(maps, opened)
-    return Mapper(model, stack, size, overlap, windows.window_batch), opened
+    mapper = Mapper(model, stack, size, overlap, windows.window_batch)
+    check_places(maps, opened, mapper)
+    return mapper, opened
 
 
 def plan(mapper: Mapper, scenes: Sequence[Scene], maps: Maps) -> PredictSummary:

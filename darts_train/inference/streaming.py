@@ -75,8 +75,8 @@ class Mapper:
         """Rows of windows that a scene needs."""
         return len(patch_starts(scene.grid.height, self.window_size, self.overlap))
 
-    def run(self, scene: Scene, preview: Preview) -> Iterator[Rows]:
-        """The map of a scene, from its first row to its last.
+    def run(self, scene: Scene, preview: Preview, finished: int = 0) -> Iterator[Rows]:
+        """The map of a scene, from its first row to its last; rows before `finished` are not wanted, and may be wrong.
 
         A pixel is valid where its quality is not 0 and every band of the model has data: elsewhere the network has
         learned nothing. Raises UserError where the scene cannot be read.
@@ -88,6 +88,8 @@ class Mapper:
         total = np.zeros((self.model.channels, size, max(width, size)), np.float32)
         valid = np.zeros((size, max(width, size)), bool)
         for i, (y, following) in enumerate(pairwise([*ys, height])):
+            if y + size <= finished:
+                continue
             for batch in range(0, len(xs), self.batch):
                 chosen = range(batch, min(batch + self.batch, len(xs)))
                 windows = [Window(xs[j], y, size, size) for j in chosen]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from darts_train.options.fields import OptionGroup, option
 
@@ -46,6 +47,9 @@ class Maps(OptionGroup):
     out_dir: Path = option("Directory of the maps.")
     threshold: float | None = option(
         "Probability that makes a positive; none: as the model says.", None, above=0, high=1
+    )
+    polygons: tuple[Literal["gpkg", "geoparquet", "none"], ...] = option(
+        "Files of polygons: GeoPackage, GeoParquet, or none.", ("gpkg",)
     )
     min_object_size: int = option("Drop polygons of fewer pixels.", 1, low=1)
     overwrite: bool = option("Replace maps that are there.", False)

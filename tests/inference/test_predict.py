@@ -167,7 +167,8 @@ def test_a_map_that_is_there_is_kept_unless_told_otherwise(model_file, tmp_path)
     predicted(**options)
     (tmp_path / "maps" / "scene" / "note.txt").write_text("mine")
     with pytest.raises(UserError, match="--overwrite"):
-        predicted(**options)
+        predicted(**options, min_object_size=2)
+    assert predicted(**options).maps[0].kept
     assert (tmp_path / "maps" / "scene" / "note.txt").exists()
     predicted(**options, overwrite=True)
     assert not (tmp_path / "maps" / "scene" / "note.txt").exists()
@@ -182,7 +183,7 @@ def test_a_failure_leaves_no_part_of_a_map(model_file, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "write_segments", full)
     with pytest.raises(UserError, match="No space left on device"):
         predicted(model=model_file, input=(scene,), out_dir=tmp_path / "maps")
-    assert list((tmp_path / "maps").iterdir()) == []
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == [".scene.unfinished"]
 
 
 def test_a_killed_prediction_leaves_no_part_and_the_next_sweeps(model_file, tmp_path):
@@ -196,7 +197,7 @@ def test_a_killed_prediction_leaves_no_part_and_the_next_sweeps(model_file, tmp_
         finally:
             os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    assert [path.name.startswith(".scene.") for path in (tmp_path / "maps").iterdir()] == [True]
+    assert all(path.name.startswith(".scene.") for path in (tmp_path / "maps").iterdir())
     predicted(**options)
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["scene"]
 
