@@ -2,6 +2,7 @@
 
 {out_dir}/{scene_id}/probabilities.tif   percent, 255 no data; one band, or one for each class
 classes.tif         class index, 255 no data
+classes.png         of a picture without a place: the class, or 255 for the foreground; no data is 0
 segments.gpkg       polygons of the foreground classes (segments.parquet)
 quicklook.png
 map.json            model, scene and settings it was made of
@@ -11,7 +12,7 @@ Until then it is a hidden directory of strips beside its place, see unfinished.p
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from darts_train.base.progress import track
 from darts_train.figures.maps import true_colour
 from darts_train.figures.quicklook import quicklook
 from darts_train.inference.directories import appearing_directory
+from darts_train.inference.fitted import map_grid, map_rows
 from darts_train.inference.manifest import facts, read_manifest, write_manifest
 from darts_train.inference.models import MapModel
+from darts_train.inference.picture_masks import MASK, check_mask_values, write_mask
 from darts_train.inference.polygons import segment_files, write_segments
 from darts_train.inference.rasters import (
     CLASSES,
@@ -73,6 +76,13 @@ class SceneMap:
         what = f"{self.polygons} polygons, {self.megapixels:.1f} Mpx"
         how = "there already, made of the same" if self.kept else f"in {self.seconds:.1f} s"
         return f"{self.directory}: {what}, {how}" if self.kept else f"{self.directory}: {what} {how}"
+
+
+def check_maps(maps: Maps, scenes: Sequence[Scene], mapper: Mapper) -> None:
+    """Raise UserError where an option does not fit the model, or a map of something else is there already."""
+    segment_files(maps.polygons)
+    check_mask_values(maps.mask_values, mapper.model.classes)
+    check_places(maps, scenes, mapper)
 
 
 def check_places(maps: Maps, scenes: Sequence[Scene], mapper: Mapper | None = None) -> None:
@@ -129,8 +139,8 @@ def _scene_map(place: Path, manifest: dict[str, Any], seconds: float, kept: bool
 def _map_scene(maps: Maps, mapper: Mapper, scene: Scene, found: dict[str, Any]) -> SceneMap:
     started = time.monotonic()
     place = maps.out_dir / scene.scene_id
-    with told_when_unwritable(place), unfinished_map(place, found["key"], scene.grid) as work:
-        rows = mapper.run(scene, work.preview, work.rows)
+    with told_when_unwritable(place), unfinished_map(place, found["key"], map_grid(scene)) as work:
+        rows = map_rows(mapper, scene, work.preview, work.rows)
         for _ in track(work.take(rows, mapper.model, maps.threshold), f"map {scene.scene_id}", mapper.row_count(scene)):
             pass
         _warn_of_units(scene, work.preview)
@@ -146,6 +156,8 @@ def _write(directory: Path, work: Unfinished, scene: Scene, model: MapModel, map
     classes = Mosaic(grid, work.strips("classes"), ("class",), class_tags(model.classes))
     write_cog(chances, work.directory / "probabilities.vrt", directory / PROBABILITIES, "average")
     write_cog(classes, work.directory / "classes.vrt", directory / CLASSES, "mode")
+    if grid.transform is None:
+        write_mask(replace(classes, tags={}), work.directory / "mask.vrt", directory / MASK, maps.mask_values)
     polygons = write_segments(directory, grid, model.classes, maps.min_object_size, maps.polygons)
     (directory / QUICKLOOK).write_bytes(_quicklook(directory, scene, preview, model))
     files = sorted(path.name for path in directory.iterdir())
