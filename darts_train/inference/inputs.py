@@ -8,6 +8,7 @@ from darts_train.base.log import logger
 from darts_train.features.masking import rules_of
 from darts_train.features.stack import DEM, FeatureStack
 from darts_train.inference.models import MapModel
+from darts_train.inference.places import scene_places
 from darts_train.models.model_config import PICTURE_FIT
 from darts_train.options.predicting import SceneFiles
 from darts_train.raster.resampling import fitted_size
@@ -15,9 +16,11 @@ from darts_train.scenes.auxiliary import DEM as DEM_BANDS
 from darts_train.scenes.auxiliary import TRENDS, AuxiliaryRaster
 from darts_train.scenes.photos.file import open_picture
 from darts_train.scenes.photos.fit import FittedScene, fitted_grid
-from darts_train.scenes.planet import open_planet_scene
+from darts_train.scenes.planet import open_planet_scene, parse_planet_id
 from darts_train.scenes.raster_scene import RasterScene
 from darts_train.scenes.scene import Scene
+from darts_train.scenes.sentinel2 import images_of, open_folder
+from darts_train.scenes.sentinel2_safe import SAFE, open_product
 
 OUTER_RADIUS = 100.0  # m, of models that do not say
 _log = logger("inference")
@@ -30,10 +33,11 @@ def feature_stack(model: MapModel) -> FeatureStack:
     return FeatureStack(model.spec.names, outer, inner, rules_of(model.source))
 
 
-def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack) -> list[Scene]:
+def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack, out_dir: Path | None = None) -> list[Scene]:
     """All scenes of a call, in order, checked: every band of the model can be read or computed.
 
-    Raises UserError for a file that is not there or unreadable, a band that is missing, and two scenes of one name.
+    What lies in `out_dir` is no scene. Raises UserError for a file that is not there or unreadable, a band that is
+    missing, and two scenes of one name.
     """
     given = (
         _auxiliary(options.arcticdem_dir, DEM_BANDS, "--arcticdem-dir"),
@@ -41,7 +45,7 @@ def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack) -> li
     )
     auxiliaries = [raster for raster in given if raster is not None]
     scenes: dict[str, Scene] = {}
-    for path in options.input:
+    for path in scene_places(options.input, out_dir):
         scene = _open(path, options, model, auxiliaries)
         if scene.scene_id in scenes:
             raise UserError(
@@ -59,10 +63,8 @@ def _auxiliary(place: str | None, names: tuple[str, ...], option: str) -> Auxili
 
 
 def _open(path: Path, options: SceneFiles, model: MapModel, auxiliaries: Sequence[AuxiliaryRaster]) -> Scene:
-    if not path.exists():
-        raise UserError(f"--input: {path} does not exist.")
     if path.is_dir():
-        return open_planet_scene(path, auxiliaries)
+        return _open_directory(path, auxiliaries)
     scale = _first(options.scale, model.source.get("scale"))
     offset = _first(options.offset, model.source.get("offset"))
     nodata = _first(options.nodata, model.source.get("nodata"))
@@ -74,8 +76,16 @@ def _open(path: Path, options: SceneFiles, model: MapModel, auxiliaries: Sequenc
     if model.source.get("zero_is_nodata"):
         scene = scene.without_zeros(model.spec.names)
     if DEM in model.spec.names and DEM not in scene.bands:
-        raise UserError(f"{path}: the model needs elevation, which only PLANET directories take from --arcticdem-dir.")
+        raise UserError(f"{path}: the model needs elevation, which only scene directories take from --arcticdem-dir.")
     return _fitted(scene, model)
+
+
+def _open_directory(path: Path, auxiliaries: Sequence[AuxiliaryRaster]) -> Scene:
+    if path.suffix == SAFE:
+        return open_product(path, auxiliaries)
+    if parse_planet_id(path.name) is None and images_of(path):
+        return open_folder(path, auxiliaries)
+    return open_planet_scene(path, auxiliaries)
 
 
 def _fitted(scene: RasterScene, model: MapModel) -> Scene:

@@ -1,115 +1,138 @@
-"""Objects of a map as polygons: every 8-connected patch of a foreground class, with its size and probability."""
+"""Objects of a map as polygons: every 8-connected patch of a foreground class, with its size and probability.
 
-import warnings
-from collections.abc import Iterator, Sequence
+The map is read strip by strip and polygons are written in batches, so that memory does not grow with the scene.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import rasterio
-import rasterio.features
 import shapely
-from affine import Affine
 from pyproj import CRS, Geod
-from scipy import ndimage
+from rasterio.windows import Window as RasterioWindow
 from shapely.geometry.polygon import orient
 
-from darts_train.base.log import logger
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES, open_map
+from darts_train.base.errors import UserError
+from darts_train.inference.objects import Found, ObjectFinder
+from darts_train.inference.rasters import CLASSES, COG_BLOCK, PROBABILITIES, open_map
+from darts_train.inference.segment_files import WRITERS
 from darts_train.raster.grid import Grid
 
-SEGMENTS, LAYER = "segments.gpkg", "segments"
 WGS84 = 4326
 DISTORTED = 0.05  # share by which areas on the map may differ from true ones; UTM differs by 0.001
-EIGHT = np.ones((3, 3), bool)
-LARGE = 20_000  # pixels along a side, from which the vector step needs gigabytes
+BATCH = 20_000  # polygons written at once
 COLUMNS = ("class_index", "class", "pixels", "area_m2", "mean_probability", "max_probability")
-_log = logger("inference")
+_SAMPLE = 100  # a map's areas are compared with true ones on squares of this part of its side
 
 
-def write_segments(directory: Path, grid: Grid, classes: Sequence[str], min_pixels: int) -> int:
-    """Write segments.gpkg from the two maps in a directory; returns the number of polygons (0 makes an empty layer).
+def segment_files(formats: Sequence[str]) -> tuple[str, ...]:
+    """Names of the files of polygons for the values of --polygons. Raises UserError for `none` beside another."""
+    chosen = tuple(dict.fromkeys(formats))
+    if "none" in chosen and len(chosen) > 1:
+        raise UserError("--polygons: none goes with no other.")
+    return tuple(WRITERS[name][0] for name in chosen if name != "none")
+
+
+def write_segments(
+    directory: Path, grid: Grid, classes: Sequence[str], min_pixels: int, formats: Sequence[str] = ("gpkg",)
+) -> int:
+    """Write polygons of the two maps in a directory; returns their number (0 makes an empty layer).
 
     Without a coordinate reference system polygons are in pixel coordinates or those of the transform, and `area_m2`
-    is null. Areas are those on the ground, see `_areas`.
+    is null. Areas are those on the ground, see `_area_of`.
     """
-    if grid.width * grid.height > LARGE**2:
-        _log.warning("polygons of %d x %d pixels are made in memory", grid.width, grid.height)
-    with open_map(directory / CLASSES) as dataset:
-        found = dataset.read(1)
-    rows = list(_segments(directory, found, classes, min_pixels))
-    transform = Affine(*(grid.transform or (1, 0, 0, 0, 1, 0)))
-    geometries = [_placed(geometry, transform) for _, geometry in rows]
-    areas = _areas(geometries, grid.crs)
-    frame = gpd.GeoDataFrame(
-        {name: [row[name] for row, _ in rows] for name in COLUMNS if name != "area_m2"} | {"area_m2": areas},
-        geometry=geometries,
-        crs=grid.crs,
-    )[[*COLUMNS, "geometry"]]
-    frame = frame.astype({"class_index": "int32", "pixels": "int64", "class": "str"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a layer without a CRS is what was asked for
-        frame.to_file(directory / SEGMENTS, driver="GPKG", layer=LAYER, engine="pyogrio", geometry_type="MultiPolygon")
-    return len(frame)
+    names = segment_files(formats)
+    if not names:
+        return 0
+    area_of, total = _area_of(grid), 0
+    with ExitStack() as stack:
+        writers = [WRITERS[kind][1](directory / name, grid.crs) for kind, name in zip(formats, names, strict=True)]
+        files = [stack.enter_context(closing(writer)) for writer in writers]
+        found = iter_objects(directory, len(classes), min_pixels)
+        while (batch := list(itertools.islice(found, BATCH))) or not total:
+            frame = _frame(batch, grid, classes, area_of)
+            for file in files:
+                file.write(frame)
+            total += len(batch)
+            if not batch:
+                break
+    return total
 
 
-def _segments(
-    directory: Path, found: npt.NDArray[np.uint8], classes: Sequence[str], min_pixels: int
-) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Rows without area, and geometries in pixel coordinates, class by class."""
-    for index in range(1, len(classes)):
-        labels, count = ndimage.label(found == index, structure=EIGHT)
-        if not count:
-            continue
-        pixels = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        band = 1 if len(classes) == 2 else index + 1
-        with open_map(directory / PROBABILITIES) as dataset:
-            chances = np.where(found == NODATA, 0, dataset.read(band)) / 100
-        numbers = np.arange(1, count + 1)
-        means, maxima = ndimage.mean(chances, labels, numbers), ndimage.maximum(chances, labels, numbers)
-        parts: dict[int, list[Any]] = {}
-        kept = np.isin(labels, numbers[pixels >= min_pixels])
-        for shape, number in rasterio.features.shapes(labels.astype(np.int32), mask=kept, connectivity=8):
-            parts.setdefault(int(number), []).append(shapely.geometry.shape(shape))
-        for number, shapes in sorted(parts.items()):
-            row = {
-                "class_index": index,
-                "class": classes[index],
-                "pixels": int(pixels[number - 1]),
-                "mean_probability": float(means[number - 1]),
-                "max_probability": float(maxima[number - 1]),
-            }
-            yield row, shapely.make_valid(shapely.union_all(shapes))
+def iter_objects(directory: Path, class_count: int, min_pixels: int, rows: int = COG_BLOCK) -> Iterator[Found]:
+    """Objects of the maps in a directory, read so many rows at a time."""
+    finder = ObjectFinder(class_count, min_pixels)
+    with open_map(directory / CLASSES) as classes, open_map(directory / PROBABILITIES) as chances:
+        for top in range(0, classes.height, rows):
+            window = RasterioWindow(0, top, classes.width, min(rows, classes.height - top))
+            here = classes.read(1, window=window)
+            yield from finder.take(here, chances.read(window=window), top + rows >= classes.height)
 
 
-def _placed(geometry: Any, transform: Affine) -> Any:
-    """A geometry in pixel coordinates on the map, always a MultiPolygon: one type for the whole layer."""
-    polygons = [part for part in shapely.get_parts([geometry]) if part.geom_type == "Polygon"]
-    a, b, c, d, e, f = transform[:6]
-    return shapely.affinity.affine_transform(shapely.MultiPolygon(polygons), [a, b, d, e, c, f])
+def _frame(
+    batch: Sequence[Found], grid: Grid, classes: Sequence[str], area_of: Callable[[Any], list[float | None]]
+) -> gpd.GeoDataFrame:
+    a, b, c, d, e, f = grid.transform or (1, 0, 0, 0, 1, 0)
+    turn = np.array([[a, d], [b, e]])
+    geometries = shapely.transform([found.outline for found in batch], lambda points: points @ turn + [c, f])
+    columns = {
+        "class_index": np.array([found.class_index for found in batch], np.int32),
+        "class": [classes[found.class_index] for found in batch],
+        "pixels": np.array([found.pixels for found in batch], np.int64),
+        "area_m2": np.array(area_of(geometries), np.float64),
+        "mean_probability": np.array([found.percents / found.pixels / 100 for found in batch], np.float64),
+        "max_probability": np.array([found.greatest / 100 for found in batch], np.float64),
+    }
+    frame = gpd.GeoDataFrame(columns, geometry=list(geometries), crs=grid.crs)[[*COLUMNS, "geometry"]]
+    return frame.astype({"class": "str"})
 
 
-def _areas(geometries: Sequence[Any], crs: str | None) -> list[float | None]:
-    """Areas in square metres; None where the system is unknown.
+def _area_of(grid: Grid) -> Callable[[Any], list[float | None]]:
+    """Areas in square metres of geometries on a grid; None where the system is unknown.
 
     Those of the map where its metres are true ones (UTM: to 0.1 %), so that ten 10 m pixels are 1000 m². Geodesic, on
     the system's ellipsoid, in degrees and where the map's metres are something else (web Mercator: eight times too
     large at 69° north).
     """
-    if crs is None:
-        return [None] * len(geometries)
+    if grid.crs is None:
+        return lambda geometries: [None] * len(geometries)
+    crs = grid.crs
     system = CRS.from_user_input(crs)
-    placed = gpd.GeoSeries(geometries, crs=crs)
-    if system.is_geographic:
-        return list(_geodesic(placed, system))
-    metres = system.axis_info[0].unit_conversion_factor
-    mapped = [float(geometry.area) * metres**2 for geometry in geometries]
-    true = _geodesic(placed.to_crs(system.geodetic_crs or WGS84), system)
-    return list(true if abs(sum(mapped) / (sum(true) or 1) - 1) > DISTORTED else mapped)
+    if system.is_geographic or not system.axis_info:
+        return lambda geometries: _geodesic(geometries, crs, system)
+    square_metre = system.axis_info[0].unit_conversion_factor ** 2
+    samples = _samples(grid)
+    true = np.array(_geodesic(samples, crs, system))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = shapely.area(samples) * square_metre / true
+    if (np.abs(ratios[np.isfinite(ratios)] - 1) > DISTORTED).any():
+        return lambda geometries: _geodesic(geometries, crs, system)
+    return lambda geometries: list(shapely.area(geometries) * square_metre)
 
 
-def _geodesic(placed: gpd.GeoSeries, system: CRS) -> list[float]:
+def _samples(grid: Grid) -> npt.NDArray[Any]:
+    """Squares at the corners and in the middle of a grid."""
+    width, height = max(1.0, grid.width / _SAMPLE), max(1.0, grid.height / _SAMPLE)
+    places = [(x, y) for x in (0.0, grid.width - width) for y in (0.0, grid.height - height)]
+    places.append((grid.width / 2, grid.height / 2))
+    rings = [
+        [grid.position(x + i * width, y + j * height) for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))] for x, y in places
+    ]
+    return np.array([shapely.Polygon(ring) for ring in rings])
+
+
+def _geodesic(geometries: Any, crs: str, system: CRS) -> list[float | None]:
+    if not len(geometries):
+        return []
+    placed = gpd.GeoSeries(list(geometries), crs=crs)
+    if not system.is_geographic:
+        placed = placed.to_crs(system.geodetic_crs or WGS84)
     geod = system.get_geod() or Geod(ellps="WGS84")
-    return [sum(abs(geod.geometry_area_perimeter(orient(part))[0]) for part in shape.geoms) for shape in placed]
+    return [
+        sum(abs(geod.geometry_area_perimeter(orient(part))[0]) for part in shapely.get_parts(shape)) for shape in placed
+    ]

@@ -17,7 +17,7 @@ class Predict(OptionGroup):
     """A model that maps scenes."""
 
     model: Path = option("Model file, run directory, or ONNX file.")
-    device: str | None = option("auto, cpu, a CUDA index (0) or cuda:1.", "auto")
+    device: str | None = option("auto, cpu, a CUDA index (0), cuda:1, or several (0,1): scenes in parallel.", "auto")
     precision: Precision = option("Arithmetic of the network; auto: bf16 on devices that have it.", "auto")
     dry_run: bool = option("Only say what would be done: windows, pixels, disk.", False)
 
@@ -26,7 +26,10 @@ class Predict(OptionGroup):
 class SceneFiles(OptionGroup):
     """Scenes that become maps, and what their files do not say."""
 
-    input: tuple[Path, ...] = option("Scene rasters, or PLANET scene directories.", commas=False)
+    input: tuple[Path, ...] = option(
+        "Rasters, photos, PLANET or Sentinel-2 directories, folders of these, or lists of paths (@FILE, *.txt).",
+        commas=False,
+    )
     band_names: tuple[str, ...] | None = option("Names of the bands in the files; none: their descriptions.", None)
     scale: float | None = option("Value of one count of an integer image; none: as in training.", None, above=0)
     offset: float | None = option("Value of count 0 of an integer image; none: as in training.", None)
@@ -61,5 +64,27 @@ class Maps(OptionGroup):
     threshold: float | None = option(
         "Probability that makes a positive; none: as the model says.", None, above=0, high=1
     )
+    polygons: tuple[Literal["gpkg", "geoparquet", "none"], ...] = option(
+        "Files of polygons: GeoPackage, GeoParquet, or none.", ("gpkg",)
+    )
+    mask_values: Literal["0,1", "0,255"] = option("Values of the PNG of a photo: background, foreground.", "0,1")
     min_object_size: int = option("Drop polygons of fewer pixels.", 1, low=1)
     overwrite: bool = option("Replace maps that are there.", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices(OptionGroup):
+    """Who maps the scenes; the maps are the same."""
+
+    workers: int | None = option("Processes; none: one per device.", None, low=1, high=1024)
+    scheduler: str | None = option("Dask scheduler, tcp://HOST:PORT, whose workers see the same files.", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(OptionGroup):
+    """All maps of a call in one tar, as competitions want them, and pictures to look at before."""
+
+    submission: str | None = option("Name of a map in submission.tar, such as {scene}_kelp.tif; none: no tar.", None)
+    submission_suffix: str = option("End of a scene's name that the tar leaves out, such as _satellite.", "")
+    soft_labels: bool = option("Probabilities in the tar, not classes.", False)
+    previews: int = option("Pictures of so many scenes in the directory previews.", 0, low=0)

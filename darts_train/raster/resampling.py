@@ -4,6 +4,8 @@ Pixels are squares: the old raster and the new one cover the same rectangle, so 
 sparse matrices, one per axis, and sums are in float64 in a fixed order: the result is the same on every machine.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -32,6 +34,19 @@ def resample_values(values: np.ndarray, height: int, width: int) -> np.ndarray:
             with np.errstate(divide="ignore", invalid="ignore"):
                 result[band] = np.where(share >= LEAST_SHARE, result[band] / share, np.nan)
     return result
+
+
+def resample_in_strips(values: np.ndarray, height: int, width: int, rows: int) -> Iterator[np.ndarray]:
+    """`resample_values`, so many rows of the result at a time: float32 [c, rows or fewer, width]."""
+    known = ~np.isnan(values)
+    filled, shares = np.where(known, values, 0).astype(np.float64), known.astype(np.float64)
+    down, columns = _triangles(values.shape[1], height), _triangles(values.shape[2], width)
+    for top in range(0, height, rows):
+        part = down[top : top + rows]
+        sums = np.stack([_both(part, plane, columns) for plane in filled])
+        share = np.stack([_both(part, plane, columns) for plane in shares])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            yield np.where(share >= LEAST_SHARE, sums / share, np.nan).astype(np.float32)
 
 
 def resample_classes(classes: np.ndarray, height: int, width: int) -> np.ndarray:

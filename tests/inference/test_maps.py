@@ -13,7 +13,7 @@ from tests.support.predicting import predicted
 
 from .scenes import write_model, write_scene
 
-FILES = {"probabilities.tif", "classes.tif", "segments.gpkg", "quicklook.png"}
+FILES = {"probabilities.tif", "classes.tif", "segments.gpkg", "quicklook.png", "map.json"}
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,13 @@ def test_maps_that_are_there_are_kept(tmp_path, model):
     found = run(model, tmp_path / "maps", scene).maps[0]
     before = found.classes.read_bytes()
     with pytest.raises(UserError, match="--overwrite"):
-        run(model, tmp_path / "maps", scene)
+        run(model, tmp_path / "maps", scene, threshold=0.6)
+    same = run(model, tmp_path / "maps", scene).maps[0]
+    assert same.kept
+    assert (same.polygons, same.megapixels, same.segments) == (found.polygons, found.megapixels, found.segments)
     assert found.classes.read_bytes() == before
     again = run(model, tmp_path / "maps", scene, overwrite=True).maps[0]
+    assert not again.kept
     assert again.classes.read_bytes() == before
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["scene"]
 
@@ -159,8 +163,8 @@ def test_a_failure_leaves_no_trace(tmp_path, model, monkeypatch, there):
     monkeypatch.setattr(predict_module, "write_segments", broken)
     with pytest.raises(RuntimeError, match="broken"):
         run(model, tmp_path / "maps", scene, overwrite=True)
-    left = [path.name for path in (tmp_path / "maps").iterdir()]
-    assert left == (["scene"] if there else [])
+    left = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert left == [".scene.unfinished", *["scene"] * there]  # what was computed, for the next call
     if there:
         assert (tmp_path / "maps" / "scene" / "classes.tif").read_bytes() == before
 

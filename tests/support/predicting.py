@@ -3,9 +3,12 @@
 import dataclasses
 
 from darts_train.inference.predict import PredictSummary, predict
-from darts_train.options.predicting import Maps, Predict, SceneFiles, Windows
+from darts_train.options.predicting import Devices, Maps, Predict, SceneFiles, Submission, Windows
 
-GROUPS = {"predict": Predict, "scenes": SceneFiles, "windows": Windows, "maps": Maps}
+GROUPS = {
+    "predict": Predict, "scenes": SceneFiles, "windows": Windows, "maps": Maps, "submission": Submission,
+    "devices": Devices,
+}  # fmt: skip
 
 
 def predicted(**settings) -> PredictSummary:

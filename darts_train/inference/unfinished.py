@@ -1,0 +1,135 @@
+"""What is finished of a map that is not: strips of rows and a journal, which a killed prediction leaves and the next
+one of the same settings takes up.
+
+{out_dir}/.{scene_id}.unfinished/journal.json       settings, heights of the strips that are whole
+                                 probabilities/{y}.tif, classes/{y}.tif
+                                 preview.bin
+
+A strip counts once the journal names it, which happens when both of its files are on the disk. Windows that reach
+into rows that are missing are run again, so each pixel is the sum of the same windows in the same order.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darts_train.base.errors import UserError
+from darts_train.base.files import remove_tree, write_bytes, write_json
+from darts_train.base.locks import exclusive_lock
+from darts_train.base.log import logger
+from darts_train.inference.models import MapModel
+from darts_train.inference.rasters import NODATA, percent, tiff
+from darts_train.inference.streaming import PREVIEW_PIXELS, Preview, Rows
+from darts_train.raster.grid import Grid
+
+STRIP_ROWS = 256  # at least; fewer would be many files
+_JOURNAL, _LOCK, _PREVIEW = "journal.json", "lock", "preview.bin"
+_log = logger("inference")
+
+
+@dataclass
+class Unfinished:
+    """A map in work: `heights` of its finished strips, from the top."""
+
+    directory: Path
+    key: str
+    grid: Grid
+    heights: list[int] = field(default_factory=list)
+    preview: Preview = field(init=False)
+
+    @property
+    def rows(self) -> int:
+        """Finished rows."""
+        return sum(self.heights)
+
+    def strips(self, kind: str) -> tuple[tuple[Path, int], ...]:
+        """Files (`probabilities` or `classes`) and heights of all strips."""
+        tops = np.cumsum([0, *self.heights])
+        return tuple((self._file(kind, int(top)), height) for top, height in zip(tops, self.heights, strict=False))
+
+    def take(self, rows: Iterable[Rows], model: MapModel, threshold: float | None) -> Iterator[Rows]:
+        """Keep rows that are not finished yet, strip by strip; each is given on when it has been taken."""
+        waiting: list[Rows] = []
+        for part in rows:
+            if part.y >= self.rows:
+                waiting.append(part)
+                height = sum(one.valid.shape[0] for one in waiting)
+                if height >= STRIP_ROWS or self.rows + height == self.grid.height:
+                    self._keep(waiting, model, threshold)
+                    waiting = []
+            yield part
+
+    def _keep(self, parts: list[Rows], model: MapModel, threshold: float | None) -> None:
+        chances = np.concatenate([part.probabilities for part in parts], axis=1)
+        valid = np.concatenate([part.valid for part in parts])
+        decided = np.where(valid, model.decide(chances, threshold), np.uint8(NODATA))
+        write_bytes(self._file("probabilities", self.rows), tiff(percent(chances, valid)))
+        write_bytes(self._file("classes", self.rows), tiff(decided[None]))
+        self.heights.append(valid.shape[0])
+        self._save()
+
+    def _file(self, kind: str, top: int) -> Path:
+        return self.directory / kind / f"{top:08d}.tif"
+
+    def _save(self) -> None:
+        counts = {"clipped": self.preview.clipped, "pixels": self.preview.pixels}
+        write_json(self.directory / _JOURNAL, {"key": self.key, "heights": self.heights, **counts})
+
+    def load(self) -> None:
+        """Take up what an earlier process left where its settings were these; else begin anew."""
+        found = _journal(self.directory / _JOURNAL)
+        if found is not None and found["key"] == self.key:
+            self.heights = found["heights"]
+        else:
+            for path in self.directory.iterdir():
+                if path.name != _LOCK:
+                    remove_tree(path)
+        self.preview = self._preview()
+        if self.heights and found is not None:
+            self.preview.clipped, self.preview.pixels = found["clipped"], found["pixels"]
+            _log.info("%s: goes on at row %d of %d", self.directory.name, self.rows, self.grid.height)
+
+    def _preview(self) -> Preview:
+        """A preview in a file, which outlives the process."""
+        step = max(1, -(-max(self.grid.width, self.grid.height) // PREVIEW_PIXELS))
+        shape = (3, -(-self.grid.height // step), -(-self.grid.width // step))
+        path = self.directory / _PREVIEW
+        if not path.exists():
+            write_bytes(path, np.full(shape, np.nan, np.float32).tobytes())
+        return Preview(step, np.memmap(path, np.float32, "r+", shape=shape))
+
+
+def _journal(path: Path) -> dict[str, Any] | None:
+    """What the journal says; None where there is none that can be read."""
+    try:
+        found = json.loads(path.read_bytes())
+        return {name: found[name] for name in ("key", "heights", "clipped", "pixels")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def unfinished_map(place: Path, key: str, grid: Grid) -> Iterator[Unfinished]:
+    """What is finished of the map that is to lie in `place`; it goes when the block ends well, and stays otherwise.
+
+    `key` says all that decides the map. Raises UserError where another process is at work on the same map, OSError
+    where the disk takes no more.
+    """
+    directory = place.with_name(f".{place.name}.unfinished")
+    with exclusive_lock(directory / _LOCK, str(place)):
+        work = Unfinished(directory, key, grid)
+        try:
+            work.load()
+            yield work
+        except BaseException as error:
+            if not work.heights:
+                remove_tree(directory)
+            elif isinstance(error, UserError):
+                _log.info("%s: %d of %d rows are finished and kept", place, work.rows, grid.height)
+            raise
+        remove_tree(directory)
