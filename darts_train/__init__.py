@@ -37,6 +37,7 @@ _PUBLIC = {
     "convert_lightning_checkpoint": "export.convert",
     "export_model": "export.export",
     "predict": "inference.predict",
+    "postprocess": "inference.postprocess",
     "quickstart": "quickstart.recipe",
     "TrainData": "dataset.reader",
     "TrainDataModule": "training.loading.data_module",

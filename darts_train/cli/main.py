@@ -18,6 +18,7 @@ from darts_train.cli import (  # noqa: F401  (they declare their commands)
     data,
     deploy,
     download,
+    evaluating,
     groups,
     learn,
     maps,

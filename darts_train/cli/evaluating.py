@@ -1,0 +1,17 @@
+"""Commands that come after a map: mending it, and comparing it with labels."""
+
+from darts_train.cli.app import app
+from darts_train.cli.expand import command
+from darts_train.cli.output import show
+from darts_train.options.postprocessing import MapFiles, Mending, Trusted
+
+
+@command(app, "Maps")
+def postprocess(maps: MapFiles, trusted: Trusted, mending: Mending) -> None:
+    """Mend maps: untrusted pixels, specks, gaps.
+
+    Everything is done by strips, with the result that the whole map would give. The maps given are never changed.
+    """
+    from darts_train.inference.postprocess import postprocess as run
+
+    show(run(maps=maps, trusted=trusted, mending=mending))
