@@ -38,6 +38,7 @@ _PUBLIC = {
     "export_model": "export.export",
     "predict": "inference.predict",
     "postprocess": "inference.postprocess",
+    "evaluate": "inference.evaluate",
     "quickstart": "quickstart.recipe",
     "TrainData": "dataset.reader",
     "TrainDataModule": "training.loading.data_module",
