@@ -137,7 +137,8 @@ def places(chances: NDArray[np.float32], bins: int) -> NDArray[np.int64]:
     scaled = np.nan_to_num(chances.astype(np.float64)) * bins
     if bins == PERCENT_BINS:
         scaled = np.rint(scaled)
-    return np.clip(np.ceil(scaled) - 1, 0, bins - 1).astype(np.int64)
+    found: Counts = np.clip(np.ceil(scaled) - 1, 0, bins - 1).astype(np.int64)
+    return found
 
 
 def _tiles(name: str, window: Window, found: Classes, truth: Classes, side: int) -> Iterator[Tile]:

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path
 from darts_train.inference.map_files import MapFile
-from darts_train.inference.polygons import SEGMENTS, _areas
+from darts_train.inference.polygons import SEGMENTS
 from darts_train.raster.grid import Grid
 from darts_train.scenes.georeference import same_crs
 
@@ -48,7 +48,7 @@ def check_mergeable(maps: Sequence[MapFile]) -> None:
 def merge_maps(maps: Sequence[MapFile], directories: Sequence[Path], target: Path) -> Merged:
     """Write one GeoPackage of the objects in the segments.gpkg of several map directories, in the system of the first.
 
-    Columns: class_index, class, pixels (sum over the maps: what several saw counts for each), area_m2 (of the union),
+    Columns: class_index, class, pixels (sum over the maps: what several saw counts for each), area_m2 (of the union, on the ground),
     mean_probability (weighted by pixels), max_probability, scenes (how many), scene_names. All polygons are in memory.
     """
     crs = str(maps[0].grid.crs)
@@ -57,9 +57,8 @@ def merge_maps(maps: Sequence[MapFile], directories: Sequence[Path], target: Pat
     group = _groups(pieces) if len(pieces) else np.zeros(0, np.int64)
     rows = [_merged(pieces.iloc[members]) for members in _members(group)]
     frame = gpd.GeoDataFrame(pd.DataFrame(rows, columns=[*_COLUMNS, "geometry"]), geometry="geometry", crs=crs)
-    frame["area_m2"] = np.asarray(_areas(list(frame.geometry), crs), np.float64)
     frame = frame.astype({"class_index": "int32", "pixels": "int64", "scenes": "int32", "class": "str"})
-    frame = frame.astype({"mean_probability": "float64", "max_probability": "float64"})
+    frame = frame.astype({"mean_probability": "float64", "max_probability": "float64", "area_m2": "float64"})
     with atomic_path(target) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frame.to_file(temporary, driver="GPKG", layer=LAYER, engine="pyogrio", geometry_type="MultiPolygon")
@@ -115,10 +114,13 @@ def _merged(pieces: pd.DataFrame) -> dict[str, Any]:
     names = list(dict.fromkeys(pieces["scene"]))
     union = shapely.union_all(np.asarray(pieces["geometry"], object))
     polygons = [part for part in shapely.get_parts([union]) if part.geom_type == "Polygon"]
+    mapped = shapely.area(np.asarray(pieces["geometry"], object)).sum()
     return {
         "class_index": int(pieces["class_index"].iloc[0]),
         "class": pieces["class"].iloc[0],
         "pixels": int(pixels.sum()),
+        # What pieces measure on the ground, less what they share: the plane stretches both alike.
+        "area_m2": float(pieces["area_m2"].to_numpy(np.float64).sum() * union.area / mapped),
         "mean_probability": float((pieces["mean_probability"].to_numpy(np.float64) * pixels).sum() / pixels.sum()),
         "max_probability": float(pieces["max_probability"].astype("float64").max()),
         "scenes": len(names),
