@@ -7,7 +7,7 @@
 {out_dir}/merged.gpkg                with --merge
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from darts_train.inference.map_files import MapFile, find_maps
 from darts_train.inference.postprocessing.merge import MERGED, Merged, check_mergeable, merge_maps
 from darts_train.inference.postprocessing.one_map import MendedMap, Recipe, mend_map
 from darts_train.inference.postprocessing.quality import qualities
+from darts_train.inference.rasters import CLASSES
 from darts_train.options.postprocessing import MapFiles, Mending, Trusted
 
 
@@ -75,10 +76,8 @@ def _check(found: Sequence[MapFile], maps: MapFiles) -> None:
     if maps.merge:
         check_mergeable(found)
     targets = [maps.out_dir / one.name for one in found] + ([maps.out_dir / MERGED] if maps.merge else [])
-    for place in _there(targets):
+    for place in (target for target in targets if target.exists()):
         if not maps.overwrite:
             raise UserError(f"--out-dir: {place} is there already; give --overwrite to replace it.")
-
-
-def _there(places: Sequence[Path]) -> Iterator[Path]:
-    return (place for place in places if place.exists())
+        if place.is_dir() and any(place.iterdir()) and not (place / CLASSES).is_file():
+            raise UserError(f"--out-dir: {place} is no map, so it is not replaced; name another directory.")

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path
 from darts_train.inference.map_files import MapFile
-from darts_train.inference.polygons import SEGMENTS
+from darts_train.inference.postprocessing.segments import SEGMENTS
 from darts_train.raster.grid import Grid
 from darts_train.scenes.georeference import same_crs
 
@@ -48,8 +48,9 @@ def check_mergeable(maps: Sequence[MapFile]) -> None:
 def merge_maps(maps: Sequence[MapFile], directories: Sequence[Path], target: Path) -> Merged:
     """Write one GeoPackage of the objects in the segments.gpkg of several map directories, in the system of the first.
 
-    Columns: class_index, class, pixels (sum over the maps: what several saw counts for each), area_m2 (of the union, on the ground),
-    mean_probability (weighted by pixels), max_probability, scenes (how many), scene_names. All polygons are in memory.
+    Columns: class_index, class, pixels (sum over the maps: what several saw counts for each), area_m2 (of the union, on
+    the ground), mean_probability (weighted by pixels), max_probability, scenes (how many), scene_names. All polygons
+    are in memory.
     """
     crs = str(maps[0].grid.crs)
     parts = [_segments(directory, one, crs) for directory, one in zip(directories, maps, strict=True)]

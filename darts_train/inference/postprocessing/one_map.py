@@ -24,12 +24,11 @@ from darts_train.base.progress import track
 from darts_train.base.provenance import now, package_versions
 from darts_train.inference.directories import appearing_directory
 from darts_train.inference.map_files import MapFile
-from darts_train.inference.polygons import SEGMENTS
 from darts_train.inference.postprocessing.files import create_raster, read_strips, write_strips
 from darts_train.inference.postprocessing.local_steps import LocalSteps
 from darts_train.inference.postprocessing.objects import drop_objects, fill_holes
 from darts_train.inference.postprocessing.quality import Quality
-from darts_train.inference.postprocessing.segments import write_objects
+from darts_train.inference.postprocessing.segments import SEGMENTS, write_objects
 from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES
 from darts_train.options.postprocessing import Mending, Trusted
 from darts_train.raster.strips import strips
