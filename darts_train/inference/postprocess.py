@@ -13,12 +13,15 @@ from pathlib import Path
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
+from darts_train.base.log import logger
 from darts_train.inference.map_files import MapFile, find_maps
 from darts_train.inference.postprocessing.merge import MERGED, Merged, check_mergeable, merge_maps
 from darts_train.inference.postprocessing.one_map import MendedMap, Recipe, mend_map
 from darts_train.inference.postprocessing.quality import qualities
 from darts_train.inference.rasters import CLASSES
 from darts_train.options.postprocessing import MapFiles, Mending, Trusted
+
+_log = logger("inference")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def postprocess(maps: MapFiles, trusted: Trusted, mending: Mending) -> Postproce
     work = list(zip(found, qualities(trusted, found), places, strict=True))
     done = tuple(mend_map(one, quality, recipe, place) for one, quality, place in work)
     merged = merge_maps(found, places, maps.out_dir / MERGED) if maps.merge else None
+    if merged is not None and not merged.across and trusted.frame:
+        _log.warning("no object lies in several maps; their edges were cleared (--edge-erosion %d)", trusted.frame)
     return PostprocessSummary(done, maps.out_dir, merged)
 
 

@@ -46,7 +46,7 @@ def shifted(mask, percent=80):
     return np.where(np.roll(mask, 1, 1), percent, 20).astype(np.uint8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(2, 30), width=st.integers(1, 25), data=st.data())
 def test_objects_by_strips_are_matched_as_those_of_the_whole(seed, height, width, data):
     rng = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ def test_strips_count_what_the_whole_scene_has(scene, monkeypatch):
 
 def test_outlines_by_blocks_are_those_of_the_whole_scene(scene, monkeypatch):
     compared, labels, found, _ = scene
-    monkeypatch.setattr("darts_train.inference.evaluating.objects._BLOCK", 17)
+    monkeypatch.setattr("darts_train.inference.evaluating.objects._BLOCK", 40)
     whole = BoundaryIoU()
     ignored = (labels == 255) | (found == 255)
     whole.update(labels == 1, found == 1, ignored)
@@ -110,7 +110,7 @@ def test_outlines_by_blocks_are_those_of_the_whole_scene(scene, monkeypatch):
 
 
 @given(chance=st.integers(0, 100), threshold=st.integers(0, 100))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_percent_is_above_a_threshold_as_whole_numbers_are(chance, threshold):
     place = places(np.array([chance / 100], np.float32), 100)[0]
     assert (place >= threshold) == (chance > threshold) or (threshold == 0 and chance == 0)

@@ -45,7 +45,7 @@ sides = st.sampled_from([0, 3, 5])
 shapes = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 25), st.integers(2, 4))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(of=shapes, median=sides, opening=sides, closing=sides, edges=st.tuples(*[st.integers(0, 4)] * 2), data=st.data())
 def test_strips_give_what_the_whole_map_gives(of, median, opening, closing, edges, data):
     found = speckled(*of)
@@ -70,7 +70,7 @@ def test_strips_give_what_the_whole_map_gives(of, median, opening, closing, edge
     assert whole[1] == strip_by_strip[1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(of=shapes, smallest=st.integers(2, 15), rows=st.integers(1, 40))
 def test_objects_that_stay_are_those_that_are_large_enough(of, smallest, rows):
     found = speckled(*of)
@@ -195,6 +195,13 @@ def test_scenes_of_two_systems_are_merged(tmp_path):
     assert frame["pixels"].tolist() == [200]
     assert 10_000 < frame["area_m2"].iloc[0] < 13_500
     assert frame.crs.to_epsg() == 32608
+
+
+def test_a_map_of_which_nothing_is_left_is_said(tmp_path, caplog):
+    scene = write_map(tmp_path / "scene", np.full((12, 12), 80, np.uint8))
+    run(tmp_path, [scene], mask_erosion_size=6)
+    assert "nothing of the map scene is left" in caplog.text
+    assert (read(tmp_path / "out" / "scene" / "classes.tif") == 255).all()
 
 
 def test_the_input_stays_and_so_does_a_result_that_is_there(tmp_path):

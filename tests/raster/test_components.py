@@ -24,7 +24,7 @@ def cut(array, data):
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(of=arrays, data=st.data())
 def test_components_of_strips_are_those_of_the_array(connectivity, of, data):
     array = drawn(*of)

@@ -78,7 +78,10 @@ def mend_map(one: MapFile, quality: Quality, recipe: Recipe, place: Path, rows: 
             work.mkdir()
             changed = _write_local(one, quality, recipe, work / CLASSES, directory, rows)
             changed |= _write_objects(one, recipe.mending, work, directory / CLASSES, rows)
+            left = changed.pop("left")
             shutil.rmtree(work)
+            if not left:
+                _log.warning("nothing of the map %s is left within the trusted area", one.name)
             polygons = write_objects(directory, one)
             write_json(directory / RECORD, _record(one, quality, recipe, changed, polygons))
     except OSError as error:
@@ -89,8 +92,8 @@ def mend_map(one: MapFile, quality: Quality, recipe: Recipe, place: Path, rows: 
 def _write_local(
     one: MapFile, quality: Quality, recipe: Recipe, classes: Path, directory: Path, rows: int
 ) -> dict[str, int]:
-    """Write classes after the steps within neighbourhoods, and masked probabilities; returns the pixels changed."""
-    total: dict[str, int] = {}
+    """Write classes after the steps within neighbourhoods, and masked probabilities; pixels changed, and left."""
+    total: dict[str, int] = {"left": 0}
     grid = one.grid
 
     def mended(chances: Any) -> Iterator[NDArray[np.uint8]]:
@@ -99,7 +102,7 @@ def _write_local(
         for strip in track(parts, f"mend {one.name}", len(parts)):
             found = one.read(strip.outer, recipe.threshold)
             kept, changed = steps.apply(found, quality.trusted(strip.outer), strip, grid)
-            for step, pixels in changed.items():
+            for step, pixels in (changed | {"left": int(np.count_nonzero(kept != NODATA))}).items():
                 total[step] = total.get(step, 0) + pixels
             if chances is not None:
                 _write_chances(one, strip.inner, kept == NODATA, chances)
