@@ -41,6 +41,8 @@ _PUBLIC = {
     "predict": "inference.predict",
     "triton_repository": "export.triton_repository",
     "predict_remote": "inference.predict_remote",
+    "postprocess": "inference.postprocess",
+    "evaluate": "inference.evaluate",
     "quickstart": "quickstart.recipe",
     "TrainData": "dataset.reader",
     "TrainDataModule": "training.loading.data_module",

@@ -19,6 +19,7 @@ from darts_train.cli import (  # noqa: F401  (they declare their commands)
     deploy,
     download,
     ensembles,
+    evaluating,
     groups,
     learn,
     maps,

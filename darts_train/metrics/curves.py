@@ -6,14 +6,16 @@ has them, and scoring calls such a run unstable.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from darts_train.metrics.histogram import counts_above
+if TYPE_CHECKING:  # arrays will do: who has no network needs no torch
+    import torch
 
 Array = NDArray[np.float64]
+Histogram = Union["torch.Tensor", NDArray[np.int64]]  # int64 [2, bins]: background, positives
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ class Curves:
     iou: Array
 
 
-def curves(histogram: torch.Tensor) -> Curves:
+def curves(histogram: Histogram) -> Curves:
     """All curves of an int64 [2, bins] histogram; an absent class gives rates of 0."""
-    tp, fp = (counts.cpu().numpy().astype(np.float64) for counts in counts_above(histogram))
-    negatives, positives = (float(n) for n in histogram.sum(1))
+    counted = _array(histogram)
+    above = np.pad(counted[:, ::-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1))).astype(np.float64)
+    fp, tp = above  # entry k: of what is above k/bins
+    negatives, positives = (float(n) for n in counted.sum(1))
     predicted = tp + fp
     return Curves(
         thresholds=np.arange(len(tp)) / (len(tp) - 1),
@@ -43,21 +47,21 @@ def curves(histogram: torch.Tensor) -> Curves:
     )
 
 
-def auroc(histogram: torch.Tensor) -> float:
+def auroc(histogram: Histogram) -> float:
     """Area under the ROC curve by trapezoids; 0 where positives or negatives are missing."""
-    if not bool((histogram.sum(1) > 0).all()):
+    if not bool((_array(histogram).sum(1) > 0).all()):
         return 0.0
     curve = curves(histogram)
     return float(np.trapezoid(curve.recall[::-1], curve.fall_out[::-1]))
 
 
-def average_precision(histogram: torch.Tensor) -> float:
+def average_precision(histogram: Histogram) -> float:
     """Mean of the precisions weighted by the gain in recall, Σ (Rₖ - Rₖ₊₁)·Pₖ; 0 without positives."""
     curve = curves(histogram)
     return float(np.sum((curve.recall[:-1] - curve.recall[1:]) * curve.precision[:-1]))
 
 
-def best_thresholds(histogram: torch.Tensor) -> dict[str, dict[str, float]]:
+def best_thresholds(histogram: Histogram) -> dict[str, dict[str, float]]:
     """Thresholds with the highest F1 and IoU, and both scores there and at 0.5.
 
     Of equal scores the threshold nearest to 0.5 is taken. F1 and IoU rise and fall together, so the two differ only by
@@ -70,6 +74,10 @@ def best_thresholds(histogram: torch.Tensor) -> dict[str, dict[str, float]]:
         "best_f1": _at(curve, _argmax_near(curve.f1, middle)),
         "best_iou": _at(curve, _argmax_near(curve.iou, middle)),
     }
+
+
+def _array(histogram: Histogram) -> NDArray[np.int64]:
+    return histogram if isinstance(histogram, np.ndarray) else histogram.cpu().numpy()
 
 
 def _at(curve: Curves, k: int) -> dict[str, float]:

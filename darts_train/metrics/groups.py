@@ -52,7 +52,7 @@ def group_rows(groups: Groups, classes: Sequence[str]) -> list[Row]:
     classes, scores the means of those with support, and Accuracy is that of all classes, background included.
     """
     pixels = groups.confusion.sum((1, 2))
-    counts, scores = _of_classes(groups.confusion)
+    counts, scores = class_scores(groups.confusion)
     counts = np.concatenate([counts, groups.objects], axis=2)
     labels = list(classes[1:])
     if len(labels) > 1:
@@ -80,8 +80,11 @@ def group_rows(groups: Groups, classes: Sequence[str]) -> list[Row]:
 SCORES = ("JaccardIndex", "F1Score", "Precision", "Recall", "Accuracy")
 
 
-def _of_classes(confusion: Counts) -> tuple[Counts, Floats]:
-    """Of each part and foreground class: positives, tp, fp, fn [g, k - 1, 4], and SCORES [g, k - 1, 5]."""
+def class_scores(confusion: Counts) -> tuple[Counts, Floats]:
+    """Of matrices [g, k, k], each foreground class: positives, tp, fp, fn [g, k - 1, 4], and SCORES [g, k - 1, 5].
+
+    Scores are NaN where the class neither occurs nor is predicted; Accuracy only where there is no pixel.
+    """
     tp = np.diagonal(confusion, axis1=1, axis2=2)[:, 1:]
     positives, predicted = confusion.sum(2)[:, 1:], confusion.sum(1)[:, 1:]
     fp, fn = predicted - tp, positives - tp

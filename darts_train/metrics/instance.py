@@ -83,7 +83,7 @@ def match_objects(
         return Matched(np.zeros(0, np.float32), np.zeros(0, bool), true_count)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     total = np.bincount(labels.ravel(), weights=probability.ravel().astype(np.float64), minlength=count + 1)[1:]
-    partner = _assign(*overlaps(true_labels, labels, true_count, count), threshold, (true_count, count))
+    partner = assign(*overlaps(true_labels, labels, true_count, count), threshold, (true_count, count))
     hits = partner >= 0
     counted = hits | ~_mostly_ignored(predicted, ignored, labels, count)
     return Matched((total / area)[counted].astype(np.float32), hits[counted], true_count - int(hits.sum()))
@@ -104,8 +104,16 @@ def overlaps(
     return true_ids, ids, shared / (true_area[true_ids] + area[ids] - shared)
 
 
-def _assign(true_ids: Ids, ids: Ids, iou: Floats, threshold: float, sizes: tuple[int, int]) -> Ids:
-    """The true object of each predicted one, -1 for none."""
+def assign(true_ids: Ids, ids: Ids, iou: Floats, threshold: float, sizes: tuple[int, int]) -> Ids:
+    """The true object of each predicted one, -1 for none: int64 [count].
+
+    Args:
+        true_ids: int64 [pairs], numbered from 0, of the pairs of objects that share a pixel.
+        ids: int64 [pairs], of the predicted ones.
+        iou: [pairs].
+        threshold: Smallest IoU of a match, above 0.
+        sizes: how many objects there are, true and predicted ones.
+    """
     true_count, count = sizes
     partner = np.full(count, -1, np.int64)
     near = iou >= threshold
@@ -159,7 +167,10 @@ class InstanceMetrics:
         self, truth: Mask, predicted: Mask, ignored: Mask, probability: NDArray[np.floating]
     ) -> tuple[int, int, int]:
         """Add one patch (arguments as in `match_objects`). Returns its true and false positives and false negatives."""
-        matched = match_objects(truth, predicted, ignored, probability, self.threshold)
+        return self.add(match_objects(truth, predicted, ignored, probability, self.threshold))
+
+    def add(self, matched: Matched) -> tuple[int, int, int]:
+        """Add what was compared already. Returns its true and false positives and false negatives."""
         place = np.clip(np.nan_to_num(matched.scores) * SCORE_BINS, 0, SCORE_BINS - 1).astype(np.int64)
         np.add.at(self._scored, (matched.hits.astype(np.int64), place), 1)
         self.missed += matched.missed

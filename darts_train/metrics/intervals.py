@@ -6,7 +6,7 @@ the interval is too narrow too, as the bootstrap only knows the scenes it was gi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,20 +59,47 @@ def jaccard_interval(
         None with fewer than two scenes, where nothing can vary, or where no draw has anything to score. Draws without
         foreground have no IoU and are left out.
     """
+    if len(counts) < 2:
+        return None
+    shape = counts.shape[1:]
+    flat = np.asarray(counts).reshape(len(counts), -1)
+    return intervals(flat, lambda drawn: jaccard(drawn.reshape(-1, *shape))[:, None], resamples, level, seed)[0]
+
+
+def intervals(
+    counts: Counts,
+    score: Callable[[Floats], Floats],
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = SEED,
+) -> list[Interval | None]:
+    """The intervals over scenes of scores that are computed from sums of counts.
+
+    Args:
+        counts: int64 [scenes, n], what was counted in each scene.
+        score: float64 [draws, n], sums over the scenes drawn → float64 [draws, m]; NaN where nothing can be said.
+        resamples: Number of draws, the same for all scores.
+        level: Share of the draws between the limits.
+        seed: The same counts and seed give the same limits.
+
+    Returns:
+        One of each score, m in all. None with fewer than two scenes, and where no draw has anything to score.
+    """
     scenes = len(counts)
     if scenes < 2:
-        return None
-    flat = np.asarray(counts, np.float64).reshape(scenes, -1)  # sums are exact up to 2⁵³ pixels
+        return [None] * score(np.zeros((1, counts.shape[1]))).shape[1]
+    flat = np.asarray(counts, np.float64)  # sums are exact up to 2⁵³ pixels
     generator = np.random.default_rng(seed)
     step = max(1, _BLOCK // scenes)
     shares = np.full(scenes, 1 / scenes)
     draws = [
-        jaccard(
-            (generator.multinomial(scenes, shares, min(step, resamples - start)) @ flat).reshape(-1, *counts.shape[1:])
-        )
+        score(generator.multinomial(scenes, shares, min(step, resamples - start)) @ flat)
         for start in range(0, resamples, step)
     ]
-    scored = np.concatenate(draws)
+    return [_limits(column, level, scenes, resamples) for column in np.concatenate(draws).T]
+
+
+def _limits(scored: Floats, level: float, scenes: int, resamples: int) -> Interval | None:
     scored = scored[np.isfinite(scored)]
     if not len(scored):
         return None
