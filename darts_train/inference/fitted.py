@@ -46,4 +46,4 @@ def map_rows(mapper: Mapper, scene: Scene, preview: Preview, finished: int) -> I
 
 def _keep_colours(mapper: Mapper, scene: Scene, preview: Preview, window: Window) -> None:
     values = mapper.stack.compute(scene, window)
-    preview.take(values[list(mapper.colours)], window)
+    preview.take(values, list(mapper.colours), window)

@@ -21,7 +21,8 @@ from darts_train.base.progress import track
 from darts_train.inference.models import MapModel, open_model
 from darts_train.inference.scene_maps import SceneMap, map_scenes
 from darts_train.models.torch_device import torch_device
-from darts_train.options.predicting import Devices, Maps, Precision, Predict, SceneFiles, Windows
+from darts_train.options.learning import Precision
+from darts_train.options.predicting import Devices, Maps, Predict, SceneFiles, Windows
 
 _leases: list[AbstractContextManager[None]] = []  # of this process, until it ends
 
