@@ -167,6 +167,8 @@ def read_area(scene: Scene, stack: FeatureStack, area: Window) -> tuple[npt.NDAr
 
     NaN where the quality is 0, and in indices where they are masked; the latter are no gap in a map.
     """
+    holding = getattr(scene, "holding", None)
+    scene = scene if holding is None else holding(area)  # its quality is that of the same pixels
     values = stack.compute(scene, area)
     values[:, scene.quality(area) == INVALID] = np.nan
     known, hidden = stack.known(values), stack.hidden(scene, area, values)

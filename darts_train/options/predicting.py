@@ -18,7 +18,9 @@ class Predict(OptionGroup):
 
     model: Path = option("Model file, run directory, or ONNX file.")
     device: str | None = option("auto, cpu, a CUDA index (0), cuda:1, or several (0,1): scenes in parallel.", "auto")
-    precision: Precision = option("Arithmetic of the network; auto: bf16 on devices that have it.", "auto")
+    precision: Precision = option(
+        "Arithmetic of the network; auto: bf16 on CUDA devices that have it, else 32.", "auto"
+    )
     dry_run: bool = option("Only say what would be done: windows, pixels, disk.", False)
 
 

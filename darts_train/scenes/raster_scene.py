@@ -125,7 +125,10 @@ class RasterScene:
     def holding(self, window: Window) -> "RasterScene":
         """The scene with the pixels of a window in memory: whatever is asked within it is read once."""
         counts, valid = self._counts(range(len(self.names)), window)
-        return replace(self, held=HeldPixels(window, counts, valid))
+        found = replace(self, held=HeldPixels(window, counts, valid))
+        if "bands" in self.__dict__:  # looked at once: the copy need not look again
+            found.__dict__["bands"] = self.bands
+        return found
 
     @property
     def lines(self) -> Mapping[str, tuple[float, float]]:
