@@ -142,6 +142,15 @@ def test_a_failed_request_is_sent_again(site, net):
     assert one_line(error)
 
 
+def test_nothing_is_sent_again_after_the_end(site, net):
+    site.faults.extend([500, 500])
+    with open_remote(remote(site, net), None) as (model, _):
+        model.backend.session.patience.over.set()
+        with pytest.raises(UserError, match="500"):
+            model.backend.logits(CODES)
+    assert list(site.faults) == [500]
+
+
 def test_a_slow_answer_is_waited_for_no_longer_than_told(site, net):
     site.faults.extend([5.0])
     with pytest.raises(UserError, match=r"does not answer within 0\.4 s"):

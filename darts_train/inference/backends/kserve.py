@@ -40,7 +40,8 @@ class RemoteSession:
         self._pool = ThreadPoolExecutor(self.concurrent, "darts-request")
 
     def close(self) -> None:
-        """End the threads; requests that have not begun are dropped."""
+        """End the threads; requests that have not begun are dropped, and none is sent again."""
+        self.patience.over.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def get_inputs(self) -> Sequence[Agreement]:
