@@ -23,7 +23,7 @@ from darts_train.base.hashes import hash_file
 from darts_train.base.log import logger
 from darts_train.export.triton.config import Configuration
 from darts_train.export.triton.container import docker_command, require_docker, run_container
-from darts_train.export.triton.tensors import PLATFORMS, Served, onnx_tensors, told_tensors, with_side
+from darts_train.export.triton.tensors import PLATFORMS, Served, engine_ends, onnx_tensors, told_tensors, with_side
 from darts_train.models.facts import ModelFacts, facts_of, read_facts
 from darts_train.options.serving import ServedModel, TritonContainer
 
@@ -59,21 +59,22 @@ def triton_repository(served: ServedModel, container: TritonContainer) -> Triton
     command = docker_command(served.out, served.use_gpus, container)
     if container.run:
         require_docker()
+    require_writable(served.out, "--out")
     platform, backend, filename = _platform(served)
     place = served.out / served.name
-    require_writable(served.out, "--out")
     facts = _facts(served)
     tensors = _tensors(served, facts)
     versions = _versions(place)
     version = _version(served, versions, place, filename)
     said = _said(place, versions) | ({version: facts.plain} if facts else {})
+    batch = _batch(served, facts)
     text = Configuration(
         name=served.name,
         platform=platform,
         backend=backend,
         filename=filename,
         served=tensors,
-        max_batch=served.max_batch,
+        max_batch=batch,
         instances=served.instances,
         threads=served.instance_threads,
         gpus=served.use_gpus,
@@ -120,6 +121,15 @@ def _tensors(served: ServedModel, facts: ModelFacts | None) -> Served:
         return with_side(found, served.serve_size)
     assert facts is not None  # _facts has seen to it
     return told_tensors(PLATFORMS[served.model.suffix.lower()][0], facts, served.serve_size)
+
+
+def _batch(served: ServedModel, facts: ModelFacts | None) -> int:
+    """Windows at once: as told, but no more than an engine was built for."""
+    most = engine_ends(facts)[1][:1] if facts else ()
+    if most and most[0] < served.max_batch:
+        _log.info("--max-batch: the engine was built for batches of %d; that is the limit.", most[0])
+        return most[0]
+    return served.max_batch
 
 
 def _check_channels(served: ServedModel, found: Served, facts: ModelFacts) -> None:

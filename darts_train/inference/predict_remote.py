@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from darts_train.base.errors import UserError
-from darts_train.inference.backends.kserve import KserveBackend
+from darts_train.base.files import require_writable
+from darts_train.inference.backends.kserve import KserveBackend, RemoteSession
 from darts_train.inference.kserve.agreement import agree
 from darts_train.inference.kserve.connect import connect
 from darts_train.inference.kserve.patience import Patience, wait_ready
@@ -30,6 +31,7 @@ def predict_remote(remote: RemoteModel, scenes: SceneFiles, windows: Windows, ma
             `predict`; later where the server does not answer, or answers nonsense. Maps of scenes that were finished
             stay; of the others nothing does.
     """
+    require_writable(maps.out_dir, "--out-dir")
     with open_remote(remote, windows.window_size) as (model, size):
         mapper, opened = prepare(model, size, scenes, windows, maps)
         if remote.dry_run:
@@ -49,18 +51,25 @@ def open_remote(remote: RemoteModel, window_size: int | None) -> Iterator[tuple[
     metadata = patience.ask(lambda: client.metadata(remote.model_name, version))
     config = client.config(remote.model_name, version)
     facts = told or _facts_of_server(remote, config)
-    check_units(remote.model_name, facts.spec)
+    _check_kind(remote.model_name, facts)
     found = agree(client.url, remote.model_name, metadata, config, facts)
     size = _size(facts, found.side, window_size, remote.model_name)
-    backend = KserveBackend(client, remote.model_name, version, facts, found, patience, remote.concurrent)
+    session = RemoteSession(client, remote.model_name, version, facts.channels, found, patience, remote.concurrent)
+    told_of = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
     try:
-        place = Path(remote.model_name)
-        yield (
-            MapModel(place, backend, facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source),
-            size,
-        )
+        yield MapModel(Path(remote.model_name), KserveBackend(session, facts), *told_of), size
     finally:
-        backend.close()
+        session.close()
+
+
+def _check_kind(name: str, facts: ModelFacts) -> None:
+    """Raise UserError for a network that wants another input than normalised images, or gives no logits."""
+    check_units(name, facts.spec)
+    kind = facts.plain.get("graph_input", "normalised")
+    if kind != "normalised" or facts.plain.get("graph_activation"):
+        raise UserError(
+            f"{name} takes {kind} or gives probabilities; export it without --graph-input, --graph-activation."
+        )
 
 
 def _facts_of_file(place: Path) -> ModelFacts:

@@ -56,7 +56,7 @@ def facts_of(plain: Mapping[str, Any], where: object) -> ModelFacts:
             classes=tuple(map(str, plain["classes"])),
             threshold=float(plain["threshold"]),
             patch_size=patch_size,
-            stride=int(plain["stride"]),
+            stride=1 if plain.get("graph_padding") else int(plain["stride"]),
             free_sizes=bool(plain.get("free_sizes")),
             fit=fit,
             source=dict(plain.get("source") or {}),

@@ -45,6 +45,8 @@ PATHS = {  # an option of every command that names something to read
     "build-ensemble": ("--models", "--out", "{new}/m.ckpt"),
     "calibrate-threshold": ("--model", "--out", "{new}/m.ckpt"),
     "predict": ("--model", "--input", "{absent}", "--out-dir", "{new}"),
+    "triton-repository": ("--model", "--out", "{new}", "--name", "m"),
+    "predict-remote": ("--model", "--model-name", "m", "--input", "{absent}", "--out-dir", "{new}"),
 }
 NO_PATH = {"quickstart", "init-config", "env-info", "download-weights"}
 

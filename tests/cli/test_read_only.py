@@ -96,6 +96,10 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "predict":
             ["--model", str(root / "model.ckpt"), "--input", str(root / "scene.tif"), "--scale", "1e-4",
              "--out-dir", out],
+        "triton-repository": ["--model", str(root / "model.ckpt"), "--out", out, "--name", "m"],
+        "predict-remote":
+            ["--model", str(root / "model.ckpt"), "--model-name", "m", "--input", str(root / "scene.tif"),
+             "--out-dir", out],
     }  # fmt: skip
     return {name: [name, *arguments, "--log-dir", str(root / "logs")] for name, arguments in given.items()}
 

@@ -87,6 +87,19 @@ def test_an_engine_is_described_by_what_lies_beside_it(tmp_path):
     assert (config.output[0].name, list(config.output[0].dims)) == ("logits", [5, 32, 32])
 
 
+def test_an_engine_is_asked_for_no_more_than_it_was_built_for(tmp_path):
+    engine = tmp_path / "net.plan"
+    engine.write_bytes(b"\0engine")
+    ends = {"minShapes": [1, 6, 32, 32], "optShapes": [1, 6, 32, 32], "maxShapes": [3, 6, 64, 64]}
+    (tmp_path / "net.plan.json").write_text(json.dumps(facts(free_sizes=False, tensorrt=ends)))
+    _, config = written(tmp_path, engine, max_batch=8)
+    assert config.max_batch_size == 3
+    assert list(config.input[0].dims) == [6, -1, -1]
+    (tmp_path / "net.plan.json").write_text(json.dumps(facts(tensorrt={"minShapes": "x"})))
+    with pytest.raises(UserError, match="engine's shapes"):
+        written(tmp_path, engine)
+
+
 def test_torchscript_has_numbers_for_names(tmp_path):
     script = tmp_path / "net.pt"
     with zipfile.ZipFile(script, "w") as archive:

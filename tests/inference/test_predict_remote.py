@@ -118,9 +118,19 @@ def test_no_request_is_larger_than_the_server_takes(site, net):
     site.config = {"max_batch_size": 2}
     np.testing.assert_array_equal(logits(site, net), expected(net))
     assert site.sizes == [2, 1]
-    site.metadata["inputs"][0]["shape"][0] = 1
-    logits(site, net)
-    assert site.sizes == [2, 1, 1, 1, 1]
+
+
+def test_a_batch_that_is_fixed_is_filled_up(site, net):
+    site.metadata["inputs"][0]["shape"][0] = 2
+    np.testing.assert_array_equal(logits(site, net), expected(net))
+    assert site.sizes == [2, 2]
+
+
+def test_a_graph_of_another_kind_is_refused(site, net, tmp_path):
+    (tmp_path / "facts.json").write_text(json.dumps(facts(graph_input="values")))
+    with pytest.raises(UserError, match="net takes values") as error:
+        logits(site, net, model=tmp_path / "facts.json")
+    assert one_line(error)
 
 
 def test_a_failed_request_is_sent_again(site, net):
@@ -130,6 +140,15 @@ def test_a_failed_request_is_sent_again(site, net):
     with pytest.raises(UserError, match=r"refuses: 503 .*out of order") as error:
         logits(site, net, retries=1)
     assert one_line(error)
+
+
+def test_nothing_is_sent_again_after_the_end(site, net):
+    site.faults.extend([500, 500])
+    with open_remote(remote(site, net), None) as (model, _):
+        model.backend.session.patience.over.set()
+        with pytest.raises(UserError, match="500"):
+            model.backend.logits(CODES)
+    assert list(site.faults) == [500]
 
 
 def test_a_slow_answer_is_waited_for_no_longer_than_told(site, net):
@@ -162,7 +181,10 @@ HTML = b"<html><body>Welcome</body></html>"
         (lambda site: site.faults.append(b'{"outputs": 3}'), "answers what is no KServe v2"),
         (lambda site: site.faults.append(b'{"outputs": []}'), "no output logits"),
         (lambda site: site.faults.append(b'{"outputs": [{"name": "logits"}]}'), "answers what is no KServe v2"),
-        (lambda site: setattr(site, "change", lambda y: y[:, :, 1:]), r"answers logits of \[3, 1, 31, 32\], not"),
+        (
+            lambda site: setattr(site, "change", lambda y: y[:, :, 1:]),
+            r"answers logits of float32 \[3, 1, 31, 32\], not",
+        ),
         (lambda site: setattr(site, "change", lambda y: y * NAN), "no numbers"),
     ],
 )

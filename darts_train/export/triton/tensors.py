@@ -72,11 +72,25 @@ def told_tensors(platform: Platform, facts: ModelFacts, size: int | None) -> Ser
     TorchScript knows no names: Triton counts arguments and results by the number after two underscores.
     """
     names = ("INPUT__0", "OUTPUT__0") if platform == "pytorch_libtorch" else ("image", "logits")
-    side = FREE if facts.free_sizes else facts.fit.side(facts.patch_size)
+    least, most = engine_ends(facts)
+    side = FREE if facts.free_sizes or least[2:] != most[2:] else facts.fit.side(facts.patch_size)
     channels = (len(facts.spec.bands), facts.channels)
     shapes: Sequence[tuple[int, ...]] = [(FREE, count, side, side) for count in channels]
     found = [(Tensor(name, "TYPE_FP32", shape),) for name, shape in zip(names, shapes, strict=True)]
     return with_side(Served(*found), size)
+
+
+def engine_ends(facts: ModelFacts) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Least and greatest shape [n, c, h, w] that an engine was built for; empty where nothing says so.
+
+    Raises UserError where what is said cannot be read.
+    """
+    told = facts.plain.get("tensorrt") or {}
+    try:
+        least, most = (tuple(map(int, told.get(end, ()))) for end in ("minShapes", "maxShapes"))
+    except (AttributeError, TypeError, ValueError):
+        raise UserError("what is said of the engine's shapes (tensorrt) cannot be read.") from None
+    return least, most
 
 
 def with_side(served: Served, size: int | None) -> Served:

@@ -16,11 +16,16 @@ _log = logger("inference")
 
 @dataclass(frozen=True)
 class Agreement:
-    """What requests look like. `most`: the largest batch, where the server has one; `side` likewise."""
+    """What requests look like: `name` of the image, `output` of the logits.
 
-    input: str
+    `batch` is the only number of images that a request may have, `most` the largest, `side` that of every image, in
+    pixels; None where the server has no such limit.
+    """
+
+    name: str
     output: str
     datatype: str
+    batch: int | None
     most: int | None
     side: int | None
 
@@ -46,7 +51,8 @@ def agree(
     sides = set(image.shape[2:]) - {FREE}
     if len(sides) > 1 or (sides and FREE in image.shape[2:]):
         raise UserError(f"--model-name: {name} on {url} takes images of {image.shape[2:]} pixels, no squares.")
-    return Agreement(image.name, output.name, image.datatype, _most(image, config), next(iter(sides), None))
+    batch = None if image.shape[0] == FREE else max(image.shape[0], 1)
+    return Agreement(image.name, output.name, image.datatype, batch, _most(config), next(iter(sides), None))
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,8 @@ def _check_shape(url: str, name: str, tensor: _Declared, channels: int, because:
         )
 
 
-def _most(image: _Declared, config: Mapping[str, Any] | None) -> int | None:
-    """The largest batch: what the input is fixed to, or what Triton's configuration says."""
-    if image.shape[0] != FREE:
-        return max(image.shape[0], 1)
+def _most(config: Mapping[str, Any] | None) -> int | None:
+    """The largest batch that Triton's configuration allows; 0 there is a network that takes one batch alone."""
     try:
         return int((config or {}).get("max_batch_size") or 0) or None
     except (TypeError, ValueError):

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import TypeVar
 
 from darts_train.base.errors import UserError
@@ -18,10 +19,10 @@ _log = logger("inference")
 
 @dataclass(frozen=True)
 class Patience:
-    """How often a request is sent again; each pause is twice the one before."""
+    """How often a request is sent again; each pause is twice the one before. Set `over`, and nothing is sent again."""
 
     retries: int
-    sleep: Callable[[float], None] = time.sleep
+    over: Event = field(default_factory=Event)
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """The answer; raises the last ServerFault where there is none."""
@@ -33,7 +34,8 @@ class Patience:
                     raise
                 pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
                 _log.info("%s Once more in %g s.", fault, pause)
-            self.sleep(pause)
+                if self.over.wait(pause):
+                    raise
         return question()
 
 
