@@ -43,6 +43,8 @@ PATHS = {  # an option of every command that names something to read
     "convert-lightning-checkpoint": ("--lightning-checkpoint", "--out-directory", "{new}", "--checkpoint-name", "m"),
     "export-model": ("--model", "--out", "{new}/m.onnx"),
     "predict": ("--model", "--input", "{absent}", "--out-dir", "{new}"),
+    "postprocess": ("--maps", "--out-dir", "{new}"),
+    "evaluate": ("--predictions", "--labels", "{absent}", "--out-dir", "{new}"),
 }
 NO_PATH = {"quickstart", "init-config", "env-info", "download-weights"}
 

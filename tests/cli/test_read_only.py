@@ -94,6 +94,8 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "predict":
             ["--model", str(root / "model.ckpt"), "--input", str(root / "scene.tif"), "--scale", "1e-4",
              "--out-dir", out],
+        "postprocess": ["--maps", str(root / "scene.tif"), "--out-dir", out],
+        "evaluate": ["--predictions", str(root / "scene.tif"), "--labels", str(root / "labels"), "--out-dir", out],
     }  # fmt: skip
     return {name: [name, *arguments, "--log-dir", str(root / "logs")] for name, arguments in given.items()}
 
