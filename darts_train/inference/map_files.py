@@ -51,12 +51,21 @@ class MapFile:
         return 0 if self.probabilities is None else len(self.probabilities.indexes)
 
     def chances(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Probabilities float32 [k, h, w] in 0…1, and where they are known, bool [h, w]. Needs `probabilities`."""
+        """Probabilities float32 [k, h, w] in 0…1, and where they are known, bool [h, w]. Needs `probabilities`.
+
+        Raises UserError where a value is no probability: logits, bytes, the colours of a picture.
+        """
         assert self.probabilities is not None
         values, valid = self.probabilities.read(range(self.bands), window)
+        top, known = (1 if self.unit else 100), values[valid]
+        if known.size and not (known.min() >= 0 and known.max() <= top):
+            raise UserError(
+                f"{self.probabilities.path}: {known.min():g} to {known.max():g} are no probabilities of 0 to {top};"
+                " say with --map-values what the raster holds."
+            )
         chances = values.astype(np.float32)
-        known: NDArray[np.bool_] = np.logical_and.reduce(valid, axis=0)
-        return (chances if self.unit else np.divide(chances, 100, dtype=np.float32)), known
+        everywhere: NDArray[np.bool_] = np.logical_and.reduce(valid, axis=0)
+        return (chances if self.unit else np.divide(chances, 100, dtype=np.float32)), everywhere
 
     def read(self, window: Window, threshold: float | None) -> NDArray[np.uint8]:
         """Class indices uint8 [h, w], NODATA where the map has none.
@@ -67,8 +76,9 @@ class MapFile:
         if self.classes is None or (threshold is not None and self.probabilities is not None):
             chances, valid = self.chances(window)
             return np.where(valid, decided(chances, threshold, self.unit), np.uint8(NODATA))
-        values, valid = self.classes.read([0], window)
         mapping = dict(self.remap) if self.remap else {i: i for i in range(len(self.names))}
+        named = self.remap is not None and self.classes.nodata[0] in mapping  # a class, whatever the file says
+        values, valid = self.classes.read([0], window, float("nan") if named else None)
         beyond = uncovered(values[0], valid[0], mapping)
         if beyond:
             found = [f"{value:g} ({pixels} pixels)" for value, pixels in sorted(beyond.items())]

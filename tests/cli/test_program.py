@@ -47,6 +47,8 @@ PATHS = {  # an option of every command that names something to read
     "predict": ("--model", "--input", "{absent}", "--out-dir", "{new}"),
     "triton-repository": ("--model", "--out", "{new}", "--name", "m"),
     "predict-remote": ("--model", "--model-name", "m", "--input", "{absent}", "--out-dir", "{new}"),
+    "postprocess": ("--maps", "--out-dir", "{new}"),
+    "evaluate": ("--predictions", "--labels", "{absent}", "--out-dir", "{new}"),
 }
 NO_PATH = {"quickstart", "init-config", "env-info", "download-weights"}
 

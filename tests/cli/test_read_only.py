@@ -100,6 +100,8 @@ def calls(root: Path, locked: Path) -> dict[str, list[str]]:
         "predict-remote":
             ["--model", str(root / "model.ckpt"), "--model-name", "m", "--input", str(root / "scene.tif"),
              "--out-dir", out],
+        "postprocess": ["--maps", str(root / "scene.tif"), "--out-dir", out],
+        "evaluate": ["--predictions", str(root / "scene.tif"), "--labels", str(root / "labels"), "--out-dir", out],
     }  # fmt: skip
     return {name: [name, *arguments, "--log-dir", str(root / "logs")] for name, arguments in given.items()}
 

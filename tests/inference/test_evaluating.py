@@ -251,6 +251,13 @@ def test_values_that_are_no_class(pair):
     assert done.record["metrics"]["JaccardIndex"] == 1
 
 
+def test_a_plain_mask_whose_positive_is_declared_no_data(pair):
+    mask = patches(5, 20, 20).astype(np.uint8)
+    write_raster(pair / "masks" / "one.tif", 255 * mask, nodata=255)
+    done = run(pair, [pair / "masks"], [pair / "labels"], prediction_remap="0:0,255:1")
+    assert done.record["metrics"]["JaccardIndex"] == 1
+
+
 def test_nothing_but_an_evaluation_is_replaced(pair):
     (pair / "out").mkdir()
     (pair / "out" / "mine.txt").write_text("mine")

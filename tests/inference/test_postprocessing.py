@@ -229,6 +229,16 @@ def test_any_raster_of_classes_or_probabilities(tmp_path):
     assert not (tmp_path / "other" / "three").exists()
 
 
+def test_pictures_and_logits_are_no_probabilities(tmp_path):
+    picture = np.full((3, 12, 12), 200, np.uint8)
+    write_raster(tmp_path / "picture.tif", picture, nodata=None)
+    write_raster(tmp_path / "logits.tif", np.full((12, 12), -3, np.float32), nodata=None)
+    for name in ("picture", "logits"):
+        with pytest.raises(UserError, match="no probabilities of 0 to"):
+            run(tmp_path, [tmp_path / f"{name}.tif"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

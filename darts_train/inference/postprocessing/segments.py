@@ -32,7 +32,7 @@ def write_objects(directory: Path, one: MapFile) -> int:
         return write_segments(directory, one.grid, one.names, 1)
     work = directory / "vector"
     work.mkdir()
-    os.link(directory / CLASSES, work / CLASSES)
+    (work / CLASSES).symlink_to(Path("..") / CLASSES)
     _write_percent(work / PROBABILITIES, one)
     count = write_segments(work, one.grid, one.names, 1)
     if not one.bands:
