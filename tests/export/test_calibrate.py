@@ -70,7 +70,9 @@ def test_an_ensemble_keeps_what_it_says_of_its_members(root, run, tmp_path):
     model = load_model_file(result.path)
     assert model.config["weights"] == [0.25, 0.75]
     assert [one["name"] for one in model.config["calibration"]["members"]] == ["other.ckpt", run.name]
-    before = np.log(1 / probabilities(load_model_file(built.path), codes(1)).astype(np.float64).clip(1e-9, 1 - 1e-9) - 1)
+    before = np.log(
+        1 / probabilities(load_model_file(built.path), codes(1)).astype(np.float64).clip(1e-9, 1 - 1e-9) - 1
+    )
     after = np.log(1 / probabilities(model, codes(1)).astype(np.float64).clip(1e-9, 1 - 1e-9) - 1)
     inside = np.abs(before) < 5
     np.testing.assert_allclose(after[inside], before[inside] / result.temperature, atol=1e-2)
