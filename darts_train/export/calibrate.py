@@ -9,6 +9,7 @@ temperature (`models/tempering.py`), and the threshold is of the probabilities t
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -90,7 +91,7 @@ def calibrate_threshold(calibrate: Calibrate) -> CalibrationResult:
     parts = run_parts(source)
     model = untempered(load_model_file(source))
     seen = open_seen(_root(calibrate, parts), model, device, source.name)
-    rows = _rows(calibrate, source, parts, seen)
+    rows = _rows(calibrate, source, model, parts, seen)
     found = _look(seen, model, rows)
     if not len(found.labels):
         raise UserError(f"{seen.data.root}: no pixel of the {len(rows)} patches is labelled; nothing can be learned.")
@@ -141,14 +142,14 @@ def _root(calibrate: Calibrate, parts: RunParts | None) -> Path:
     return require_directory(Path(recorded), "--train-data-dir")
 
 
-def _rows(calibrate: Calibrate, source: Path, parts: RunParts | None, seen: SeenSet) -> Rows:
+def _rows(calibrate: Calibrate, source: Path, model: LoadedModel, parts: RunParts | None, seen: SeenSet) -> Rows:
     """The patches that are looked at. Raises UserError where they are not known, were learned from, or test."""
     root, data_hash = seen.data.root, seen.data.data_hash
     own = parts is not None and parts.record.data_hash == data_hash
     if not own:
         _refuse_tested(source, data_hash, root)
     if calibrate.part == "all":
-        if own:
+        if own or data_hash in _trained_on(model):
             raise UserError(f"--part all: the network was trained on {root}; use val, or a set that it never saw.")
         return np.arange(len(seen.data))
     if parts is None:
@@ -163,6 +164,14 @@ def _rows(calibrate: Calibrate, source: Path, parts: RunParts | None, seen: Seen
             f"{source.parents[1]} was trained on all that validated it (--fold-method none); use --part all."
         )
     return parts.validated
+
+
+def _trained_on(model: LoadedModel) -> set[str]:
+    """Hashes of sets that a model's file says its networks learned from."""
+    record = model.config.get("calibration") or {}
+    known = [record.get("seen"), record.get("fitted_on")]
+    tables = [one for one in known if isinstance(one, Mapping) and one.get("part") != "all"]
+    return {str(one["data_hash"]) for one in tables if one.get("data_hash")}
 
 
 def _refuse_tested(source: Path, data_hash: str, root: Path) -> None:

@@ -139,10 +139,11 @@ def _recipe(member: Member) -> dict[str, Any]:
 
 
 def _pool(ensemble: Ensemble, members: Sequence[Member], numbered: bool, device: Any) -> Pool | None:
-    """What may be learned from; None where a member has no run and nobody insists on it."""
-    lacking = [member.name for member in members if member.parts is None]
+    """What may be learned from; None where a member leaves nothing to learn from and nobody insists on it."""
+    told = numbered or ensemble.weights == ("equal",)
+    lacking = [m.name for m in members if m.parts is None or (told and not len(m.parts.validated))]
     if lacking and ensemble.weights != ("fitted",) and ensemble.train_data_dir is None:
-        _log.warning("%s: in no run directory; weights and threshold are not learned.", listing(lacking))
+        _log.warning("%s: nothing known to be out of fold; weights and threshold are not learned.", listing(lacking))
         return None
     directories = {member.cross_validation for member in members}
     repeated = len({(member.parts.record.fold if member.parts else i) for i, member in enumerate(members)}) < len(

@@ -4,7 +4,7 @@ Refused are patches that a member learned from or was chosen by, which the file 
 most of its members trained looks better than it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from darts_train.metrics.confusion import confusion_matrix
 from darts_train.metrics.intervals import LEVEL, RESAMPLES, SEED, jaccard
 from darts_train.models.ensemble import EnsembleNetwork
 from darts_train.models.model_file import LoadedModel, load_model_file
+from darts_train.models.tempering import TemperedNetwork
 from darts_train.models.torch_device import torch_device
 
 Counts = NDArray[np.int64]
@@ -114,14 +115,15 @@ def _everyone(model: LoadedModel, network: EnsembleNetwork, seen: SeenSet, rows:
         x, _ = seen.images(rows)
         image = model.fit.image(x) if model.fit.kind != "tile" else x
         size = x.shape[-2:]
-        yield model.fit.logits(model.network(image), *size)
-        for member, view in zip(network.members, network.views, strict=True):
-            yield model.fit.logits(member(view(image)), *size)
+        each = network.each(image)
+        heat = model.network.temperature if isinstance(model.network, TemperedNetwork) else 1.0
+        for logits in (network.together(each) / heat, *each):
+            yield model.fit.logits(logits, *size)
 
 
 def _refuse_seen(path: Path, record: dict[str, Any], seen: SeenSet, rows: NDArray[np.int64]) -> None:
-    known = record.get("seen") or {}
-    if known.get("data_hash") != seen.data.data_hash:
+    known = record.get("seen")
+    if not isinstance(known, Mapping) or known.get("data_hash") != seen.data.data_hash:
         return
     try:
         both = int(seen_rows(str(known["rows"]), len(seen.data))[rows].sum())

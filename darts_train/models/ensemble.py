@@ -97,7 +97,14 @@ class EnsembleNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        logits = torch.stack([net(view(x)) for net, view in zip(self.members, self.views, strict=True)])
+        return self.together(self.each(x))
+
+    def each(self, x: Tensor) -> Tensor:
+        """Logits of every member, float [members, n, k, h, w]."""
+        return torch.stack([net(view(x)) for net, view in zip(self.members, self.views, strict=True)])
+
+    def together(self, logits: Tensor) -> Tensor:
+        """The ensemble's logits [n, k, …] of its members' [members, n, k, …]."""
         return mean_logits(logits, self.shares) if self.votes == "soft" else vote_logits(logits, self.shares, self.cuts)
 
 

@@ -150,6 +150,7 @@ def test_nothing_is_learned_from_what_tests_another(root, tmp_path):
     write_run(there, root, 0, 1, GOOD, Split(fold_method=None))
     with pytest.raises(UserError, match="no out-of-fold there"):
         build(tmp_path / "e.ckpt", models=(here, there))
+    assert build(tmp_path / "e.ckpt", models=(here, there), weights=("1", "1")).cut is None
 
 
 def test_bad_input(root, cv, tmp_path):
