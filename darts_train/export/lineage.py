@@ -95,7 +95,11 @@ def _test(path: Path, checkpoint: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         _log.warning("%s cannot be read (%s).", path, str(error)[:80])
         return {}
-    of = PurePath(str(found.get("checkpoint"))) if isinstance(found, dict) else PurePath()
+    tables = [found.get(key) or {} for key in ("metrics", "per_region", "interval")] if isinstance(found, dict) else [0]
+    if not all(isinstance(table, dict) for table in tables):
+        _log.warning("%s is not the result of a test; the model card leaves it out.", path)
+        return {}
+    of = PurePath(str(found.get("checkpoint")))
     if of.parts[-2:] != checkpoint.parts[-2:]:
         _log.warning("%s is of another checkpoint; the model card leaves it out.", path)
         return {}

@@ -9,13 +9,15 @@ from darts_train.base.errors import UserError, listing
 
 MONITOR = "val/JaccardIndex"  # what chose best.ckpt within a run chooses among runs as well
 BEST_CHECKPOINT = Path("checkpoints") / "best.ckpt"
+FOLDER_WEIGHTS, FOLDER_CONFIG = "model.safetensors", "config.json"  # of a folder as Hugging Face has them
 MODEL_SUFFIXES = (".ckpt", ".onnx", ".safetensors")
 
 
 def locate_model(place: Path, option: str = "--model") -> Path:
     """The model file that `place` means.
 
-    A file is itself. A run directory means its `checkpoints/best.ckpt`; a cross-validation directory means the best
+    A file is itself. A folder as Hugging Face has them means its `model.safetensors`, whatever else lies there. A run
+    directory means its `checkpoints/best.ckpt`; a cross-validation directory means the best
     checkpoint of the finished, stable run with the greatest val/JaccardIndex (the first of equal ones); any other
     directory means the one model file in it. Raises UserError where there is none, more than one,
     or one that a search did not keep.
@@ -24,6 +26,8 @@ def locate_model(place: Path, option: str = "--model") -> Path:
         raise UserError(f"{option}: {place} does not exist.")
     if not place.is_dir():
         return place
+    if (place / FOLDER_WEIGHTS).is_file() and (place / FOLDER_CONFIG).is_file():
+        return place / FOLDER_WEIGHTS
     if (place / BEST_CHECKPOINT).is_file():
         return place / BEST_CHECKPOINT
     require_kept(place, option)

@@ -15,11 +15,11 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, require_file, write_text
 from darts_train.base.hashes import hash_file
+from darts_train.models.locate import FOLDER_CONFIG, FOLDER_WEIGHTS
 from darts_train.models.plain_values import json_values
 from darts_train.models.tensor_file import DamagedFileError
 
 SUFFIX = ".safetensors"
-FOLDER_WEIGHTS, FOLDER_CONFIG = "model.safetensors", "config.json"
 FILE_HASH = "weights_file_hash"  # key of the JSON: BLAKE2b of the file of weights
 LARGEST_CONFIG = 16 * 2**20  # bytes
 

@@ -213,6 +213,8 @@ def test_damaged_records_are_no_reason_to_fail(run, caplog):
     found = lineage_of(run / "checkpoints" / "best.ckpt")
     assert (found.split, found.test) == (None, {})
     assert "cannot be read" in caplog.text
+    (run / "test_metrics.json").write_text('{"metrics": [1]}')
+    assert lineage_of(run / "checkpoints" / "best.ckpt").test == {}
     (run / "run.json").write_text("{")
     assert lineage_of(run / "checkpoints" / "best.ckpt").record is None
     model_card(config_of() | META, found, "mit", "m")

@@ -28,6 +28,15 @@ def test_a_directory_with_one_model(tmp_path):
         locate_model(tmp_path)
 
 
+def test_a_folder_as_hugging_face_has_them(tmp_path):
+    for name in ("model.safetensors", "model.onnx", "README.md"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UserError, match="several models"):
+        locate_model(tmp_path)
+    (tmp_path / "config.json").write_bytes(b"x")
+    assert locate_model(tmp_path) == tmp_path / "model.safetensors"
+
+
 @pytest.mark.parametrize(
     ("scores", "unstable", "status", "expected"),
     [
