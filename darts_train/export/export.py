@@ -81,6 +81,8 @@ def _check_place(export: Export) -> None:
     """Raise UserError, before any work, where the files cannot be written or are there already."""
     if export.out.is_dir():
         raise UserError(f"--out: {export.out} is a directory; name the file.")
+    if export.calibration_data is not None and export.format != "onnx-int8":
+        _log.warning("--calibration-data has no effect with --format %s.", export.format)
     places = [export.out] if export.format.startswith("onnx") else [export.out, metadata_path(export.out)]
     for place in places:
         if place.exists() and not export.overwrite:

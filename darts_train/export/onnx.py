@@ -27,6 +27,7 @@ from darts_train.export.pools import with_matrix_pools
 from darts_train.models.model_file import LoadedModel
 
 LOWEST_OPSET = 18  # what torch's exporter writes; its conversion to older sets fails without saying so
+LARGEST_FILE = 2**31 - 2**24  # of a protobuf, less room for the graph
 IMAGE, LOGITS = "image", "logits"
 FREE_AXES = {0: "batch", 2: "height", 3: "width"}
 _log = logger("export")
@@ -37,6 +38,15 @@ def check_opset(opset: int) -> None:
     known = [number for number in range(LOWEST_OPSET, onnx.defs.onnx_opset_version() + 1) if _runs(number)]
     if opset not in known:
         raise UserError(f"--opset: {opset} cannot be written and checked here; use {known[0]} to {known[-1]}.")
+
+
+def check_size(network: nn.Module) -> None:
+    """Raise UserError where the weights of a network do not fit into one ONNX file, whose length is a 32-bit number."""
+    size = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
+    if size > LARGEST_FILE:
+        raise UserError(
+            f"--format: an ONNX file holds at most 2 GB, and the weights take {size / 2**30:.1f}; use torch-export."
+        )
 
 
 def _runs(opset: int) -> bool:
@@ -65,6 +75,7 @@ def to_onnx(model: LoadedModel, opset: int, graph: Graph | None = None) -> tuple
     where the operator set cannot be written, or the graph is to pad and the network takes one size only.
     """
     graph = graph or Graph(model)
+    check_size(model.network)
     if _takes_free_sizes(model):
         proto, found = _free(graph, opset)
         if found <= TOLERANCE:

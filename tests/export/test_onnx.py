@@ -13,7 +13,7 @@ from darts_train.export import onnx as onnx_module
 from darts_train.export.comparison import fixed_shapes, free_shapes, largest_difference, sample_image
 from darts_train.export.description import weights_hash
 from darts_train.export.export import export_model
-from darts_train.export.onnx import ExportError, check_opset
+from darts_train.export.onnx import ExportError, check_opset, check_size
 from darts_train.export.pools import MatrixPool
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
@@ -101,6 +101,14 @@ def test_operator_sets_that_cannot_be_written(tmp_path, model_path, opset):
 def test_known_operator_sets():
     for opset in (18, 19, 20):
         check_opset(opset)
+
+
+def test_weights_beyond_one_file():
+    with torch.device("meta"):
+        large = torch.nn.Linear(2**15, 2**14)
+    with pytest.raises(UserError, match=r"at most 2 GB, and the weights take 2\.0"):
+        check_size(large)
+    check_size(torch.nn.Linear(2, 2))
 
 
 def test_wrong_places(tmp_path, model_path):
