@@ -5,6 +5,7 @@ from darts_train.cli.expand import command
 from darts_train.cli.output import show
 from darts_train.options.exporting import Export
 from darts_train.options.model_files import Convert
+from darts_train.options.sidecars import Sidecars
 
 
 @command(app, "Maps")
@@ -19,11 +20,11 @@ def convert_lightning_checkpoint(convert: Convert) -> None:
 
 
 @command(app, "Maps")
-def export_model(export: Export) -> None:
+def export_model(export: Export, sidecars: Sidecars) -> None:
     """Export a model for other programs.
 
     The export is compared with the original before it is written.
     """
     from darts_train.export.export import export_model as run
 
-    show(run(export=export))
+    show(run(export=export, sidecars=sidecars))

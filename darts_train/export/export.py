@@ -11,9 +11,11 @@ from darts_train.base.log import logger
 from darts_train.export.description import describe
 from darts_train.export.formats import writer_of
 from darts_train.export.formats.protocol import Written
+from darts_train.export.sidecars import sidecar_of
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.options.exporting import Export
+from darts_train.options.sidecars import Sidecars
 
 _log = logger("export")
 
@@ -47,10 +49,11 @@ class ExportResult:
         )
 
 
-def export_model(export: Export) -> ExportResult:
+def export_model(export: Export, sidecars: Sidecars | None = None) -> ExportResult:
     """Write a model in the format that is asked for, after comparing what was made with the original.
 
-    The model may be a model file, a run, or a cross-validation (its best run).
+    The model may be a model file, a run, or a cross-validation (its best run). `sidecars` names a program for which
+    the ONNX file is made, and written a file that it wants beside it.
 
     Raises:
         UserError: before any work where the file is there already, the model cannot be read, or the settings do not
@@ -65,11 +68,13 @@ def export_model(export: Export) -> ExportResult:
     model = load_model_file(source)
     if export.out.suffix.lower() != writer.suffix:
         _log.warning("--out: other commands know a file of this format by its ending, %s.", writer.suffix)
-    written = writer(model, export)
+    sidecar = sidecar_of(model, export, sidecars)
+    written = sidecar.dress(writer(sidecar.model, sidecar.settings))
     beside = _save(export.out, model, written)
+    notes = (*written.notes, *sidecar.write())
     _log.debug("%s exported to %s", source, export.out)
     size = export.out.stat().st_size / 1e6
-    return ExportResult(export.out, source, written.max_difference, written.free_sizes, size, beside, written.notes)
+    return ExportResult(export.out, source, written.max_difference, written.free_sizes, size, beside, notes)
 
 
 def _check_place(export: Export) -> None:

@@ -100,6 +100,10 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
     if torch_device(device).type != "cpu" and device not in (None, "auto"):
         raise UserError(f"--device: an ONNX file runs on the CPU here, not on {device}.")
     session, facts = _read_onnx(require_file(path, "--model"))
+    if facts.get("sidecar"):
+        raise UserError(
+            f"{path} was made for {facts['sidecar']}, which prepares images otherwise; give its model file."
+        )
     try:
         spec = InputSpecification.from_config(facts)
         patch_size, stride = int(facts["patch_size"]), int(facts["stride"])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.export import onnx as onnx_module
 from darts_train.export.export import export_model
 from darts_train.export.formats import tensorrt
 from darts_train.export.formats.protocol import ExportError
@@ -16,7 +17,7 @@ from darts_train.export.formats.tensorrt_engine import TrtexecBuilder, read_outp
 from darts_train.export.graph import Graph
 from darts_train.models.model_file import load_model_file
 from darts_train.options.exporting import Export
-from tests.support.exporting import saved_model
+from tests.support.exporting import quick_build, saved_model
 
 FAKE = """#!/bin/sh
 echo "$@" >> "$LOG"
@@ -37,6 +38,11 @@ def model_path(tmp_path_factory):
     torch.set_num_threads(1)
     options = (("encoder_depth", 1), ("encoder_channels", 4))
     return saved_model(tmp_path_factory.mktemp("model") / "model.ckpt", options=options)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(onnx_module, "build", quick_build)
 
 
 @pytest.fixture
