@@ -49,8 +49,8 @@ class HabitatConfig(BaseModel):
     mean: list[float] | None = None
     std: list[float] | None = None
     max_pixel_value: float = Field(gt=0)
-    default_output_value: int = Field(0, ge=0, le=255)
-    nodata_value: int = Field(0, ge=0, le=255)
+    default_output_value: int = Field(default=0, ge=0, le=255)
+    nodata_value: int = Field(default=0, ge=0, le=255)
 
     @model_validator(mode="after")
     def _agree(self) -> "HabitatConfig":
