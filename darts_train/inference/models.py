@@ -131,9 +131,9 @@ def _open_torch(path: Path, window_size: int | None, device: str | None, precisi
 
 def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:
     session, facts = open_session(require_file(path, "--model"), device)
-    if facts.get("graph_input") == "counts":
+    if facts.get("sidecar"):
         raise UserError(
-            f"{path} was exported for {facts.get('sidecar')} and takes counts; give the model that it is of."
+            f"{path} was made for {facts['sidecar']}, which prepares images otherwise; give its model file."
         )
     try:
         spec = InputSpecification.from_config(facts)

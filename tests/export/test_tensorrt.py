@@ -1,6 +1,7 @@
 """TensorRT's commands as text; trtexec as a small program of ours that notes how it was called and answers."""
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -8,15 +9,16 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
+from darts_train.export import onnx as onnx_module
 from darts_train.export.export import export_model
 from darts_train.export.formats import tensorrt
 from darts_train.export.formats.protocol import ExportError
 from darts_train.export.formats.tensorrt_command import as_text, docker_command, shapes_for, trtexec_command
-from darts_train.export.formats.tensorrt_engine import TrtexecBuilder, read_output
+from darts_train.export.formats.tensorrt_engine import TrtexecBuilder, builder_here, read_output
 from darts_train.export.graph import Graph
 from darts_train.models.model_file import load_model_file
 from darts_train.options.exporting import Export
-from tests.support.exporting import saved_model
+from tests.support.exporting import quick_build, saved_model
 
 FAKE = """#!/bin/sh
 echo "$@" >> "$LOG"
@@ -37,6 +39,11 @@ def model_path(tmp_path_factory):
     torch.set_num_threads(1)
     options = (("encoder_depth", 1), ("encoder_channels", 4))
     return saved_model(tmp_path_factory.mktemp("model") / "model.ckpt", options=options)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(onnx_module, "build", quick_build)
 
 
 @pytest.fixture
@@ -155,3 +162,64 @@ def test_output_of_trtexec():
         with pytest.raises((KeyError, ValueError, TypeError)):
             read_output(bad)
     assert TrtexecBuilder.name == "trtexec"
+
+
+class _Package:
+    """As much of the package `tensorrt` as building an engine asks for; notes what it was told."""
+
+    __version__ = "10.9"
+    NetworkDefinitionCreationFlag = object()
+
+    def __init__(self):
+        self.told, self.shapes = [], []
+        self.Logger = type("Logger", (), {"ERROR": 1, "__init__": lambda logger, level: None})
+        self.BuilderFlag = type("BuilderFlag", (), {"FP16": "fp16"})
+
+    def Builder(self, logger):
+        return self
+
+    def create_network(self, flags):
+        self.told.append(("network", flags))
+
+    def OnnxParser(self, network, logger):
+        return self
+
+    def parse(self, data):
+        return bool(data)
+
+    def get_error(self, number):
+        return "no operator of that name"
+
+    def create_builder_config(self):
+        return self
+
+    def create_optimization_profile(self):
+        return self
+
+    def set_shape(self, *shapes):
+        self.shapes.append(shapes)
+
+    def add_optimization_profile(self, profile):
+        self.told.append("profile")
+
+    def set_flag(self, flag):
+        self.told.append(flag)
+
+    def build_serialized_network(self, network, config):
+        return bytearray(b"engine")
+
+
+def test_the_package_comes_before_trtexec(trtexec, monkeypatch):
+    """Its calls are those of TensorRT's own documentation; the real one has not been asked."""
+    package = _Package()
+    monkeypatch.setitem(sys.modules, "tensorrt", package)
+    builder = builder_here()
+    assert builder.name == "tensorrt 10.9"
+    shapes = shapes_for(2, 64, 4)
+    assert builder.build(b"onnx", shapes, True, trtexec) == b"engine"
+    assert package.shapes == [("image", (1, 2, 64, 64), (1, 2, 64, 64), (4, 2, 64, 64))]
+    assert package.told == [("network", 0), "profile", "fp16"]
+    with pytest.raises(UserError, match="no operator of that name"):
+        builder.build(b"", shapes, False, trtexec)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert builder_here().name == "trtexec"

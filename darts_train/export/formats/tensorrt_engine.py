@@ -4,7 +4,6 @@ import json
 import subprocess
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any, Protocol
@@ -37,8 +36,10 @@ class Builder(Protocol):
 
 def builder_here() -> Builder | None:
     """The package where it is installed, else trtexec where it is on PATH, else None."""
-    if find_spec("tensorrt") is not None:
+    try:
         return PackageBuilder()
+    except (ImportError, OSError) as error:  # not installed, or without the libraries that it is of
+        _log.debug("the package tensorrt: %s", error)
     return TrtexecBuilder() if which("trtexec") else None
 
 

@@ -1,9 +1,9 @@
 """Deepness, the QGIS plugin: ONNX whose metadata fill in its form.
 
-What it does (its sources, 0.6 to 0.7): it takes square tiles of one side, which must stand in the graph; divides counts
-by 255 and, where metadata say so, standardises them; sets what is below the threshold to 0 and takes the greatest
-channel, or what is not 0 where there is one channel. So the graph takes counts / 255, does everything else itself and
-gives probabilities: one channel for two classes, which keeps a threshold below 0.5 a threshold.
+What it does (read in several versions of its sources): it takes square tiles of one side, which must stand in the
+graph; divides counts by 255 and, where metadata say so, standardises them; sets what is below the threshold to 0 and
+takes the greatest channel, or what is not 0 where there is one channel. So the graph takes counts / 255, does all
+else itself and gives probabilities: one channel for two classes, which keeps a threshold below 0.5 a threshold.
 """
 
 from dataclasses import replace

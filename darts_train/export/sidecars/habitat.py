@@ -20,6 +20,7 @@ from darts_train.base.log import logger
 from darts_train.export.comparison import Logits
 from darts_train.export.formats.protocol import Written
 from darts_train.export.sidecars.dress import logit
+from darts_train.export.sidecars.legacy_heads import facts, model_class, two_heads
 from darts_train.export.sidecars.protocol import json_beside
 from darts_train.export.sidecars.raster_graph import RasterGraph
 from darts_train.models.model_file import LoadedModel
@@ -48,8 +49,8 @@ class HabitatConfig(BaseModel):
     mean: list[float] | None = None
     std: list[float] | None = None
     max_pixel_value: float = Field(gt=0)
-    default_output_value: int = Field(0, ge=0, le=255)
-    nodata_value: int = Field(0, ge=0, le=255)
+    default_output_value: int = Field(default=0, ge=0, le=255)
+    nodata_value: int = Field(default=0, ge=0, le=255)
 
     @model_validator(mode="after")
     def _agree(self) -> "HabitatConfig":
@@ -77,7 +78,10 @@ class HabitatMapper(RasterGraph):
         self.out, self.path = export.out, json_beside(export.out, f"{self.name}_{self.revision}")
         if self.path.exists() and not export.overwrite:
             raise UserError(f"--out: {self.path} is there already; give --overwrite to replace it.")
-        super().__init__(model, export, options, "--sidecar habitat-mapper", 1.0, _threshold_shift(model))
+        self.heads = options.species_model is not None
+        if options.species_model is not None:
+            model = two_heads(model, options.species_model)
+        super().__init__(model, export, options, "--sidecar habitat-mapper", 1.0, _threshold_shift(model, self.heads))
         self.standard = model.spec.normalisation == "zscore" and not self.counts.gaps
         if self.standard:
             self.settings = replace(self.settings, graph_input="normalised")
@@ -86,20 +90,22 @@ class HabitatMapper(RasterGraph):
         """See `Sidecar`."""
         if not self.counts.gaps:
             _log.warning("the model's rasters have no count of no data (--nodata); zeros of a border are values.")
-        return self.dressed(written, {"sidecar": "habitat-mapper"})
+        return self.dressed(written, {"sidecar": "habitat-mapper", **(facts(self.model) if self.heads else {})})
 
     def config(self) -> HabitatConfig:
         """What the JSON says."""
         bands = self.model.spec.bands
         file = self.out.name
+        activation: Literal["sigmoid", "softmax"] = "sigmoid" if len(self.model.classes) == 2 else "softmax"
         return HabitatConfig(
+            model_cls=model_class(self.model) if self.heads else None,
             name=self.name,
             revision=self.revision,
             description=_description(self.model),
             dependencies=[f"{self.base_url}/{file}" if self.base_url else str(self.out.absolute())],
             model_filename=file,
             input_channels=len(bands),
-            activation="sigmoid" if len(self.model.classes) == 2 else "softmax",
+            activation=None if self.heads else activation,
             normalization="standard" if self.standard else None,
             mean=[band.low for band in bands] if self.standard else None,
             std=[band.high - band.low for band in bands] if self.standard else None,
@@ -117,8 +123,10 @@ def _description(model: LoadedModel) -> str:
     return f"{model.arch} with {model.encoder}; bands {bands}; classes {classes}"
 
 
-def _threshold_shift(model: LoadedModel) -> Logits:
-    """What is taken off the one logit so that its threshold is 0.5; nothing off several."""
+def _threshold_shift(model: LoadedModel, heads: bool) -> Logits:
+    """What is taken off the one logit so that its threshold is 0.5; nothing off several, and two heads have done it."""
+    if heads:
+        return np.zeros(1, np.float32)
     channels = 1 if len(model.classes) == 2 else len(model.classes)
     return np.full(channels, logit(model.threshold) if channels == 1 else 0.0, np.float32)
 

@@ -1,4 +1,4 @@
-"""What habitat-mapper and Deepness have in common: a graph that takes a raster's counts, whatever training made of them.
+"""What habitat-mapper and Deepness have in common: a graph that takes a raster's counts.
 
 The graph normalises, knows no data, and pads to the network's stride where the network takes other sizes at all.
 """
@@ -29,6 +29,7 @@ class RasterGraph:
         require_counts(model, option)
         self.counts: Counts = counts_of(model, options)
         self.factor, self.shift = factor, shift
+        self.units = model.spec.to_config()  # of the bands, which metadata keep
         self.model = in_counts(model, self.counts, factor)
         self.free = takes_free_sizes(Graph(self.model))
         self.settings = replace(export, graph_input="values", graph_padding=self.free)
@@ -46,7 +47,8 @@ class RasterGraph:
         dress.require_same(bare, proto, image, self.counts, self.shift, self.factor)
         if size is not None:
             dress.fix_size(proto, size)
-        dress.add_facts(proto, {"graph_input": "counts", "graph_nodata": self._gaps(), **facts})
+        sizes = {} if size is None else {"free_sizes": False}
+        dress.add_facts(proto, {**self.units, **sizes, "graph_input": "counts", "graph_nodata": self._gaps(), **facts})
         onnx.checker.check_model(proto)
         return replace(written, data=proto.SerializeToString())
 
