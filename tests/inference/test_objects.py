@@ -111,7 +111,7 @@ def test_geopackage_and_geoparquet_in_batches(maps, monkeypatch):
 
 
 def test_a_turned_grid_keeps_its_areas(maps, tmp_path):
-    directory, classes = maps
+    directory, _ = maps
     turn = np.radians(30)
     a, b = 10 * np.cos(turn), 10 * np.sin(turn)
     for name in (CLASSES, PROBABILITIES):
