@@ -21,6 +21,7 @@ from darts_train.scenes.scene import Scene
 MANIFEST = "map.json"
 FORMAT = 1
 _PLACES = ("out_dir", "overwrite")  # of Maps: where it lies decides nothing
+_NOT_WINDOWS = ("model", "stack", "readers")  # of Mapper; how many threads read decides nothing either
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -32,7 +33,7 @@ def facts(mapper: Mapper, scene: Scene, maps: Maps) -> dict[str, Any]:
         "source": scene.source,
         "scene_hash": _scene_hash(scene),
         "model": _model(mapper),
-        "windows": _plain(mapper, ("model", "stack")),
+        "windows": _plain(mapper, _NOT_WINDOWS),
         "maps": _plain(maps, _PLACES),
     }
     return {"key": hash_json(found), **found}
@@ -43,6 +44,7 @@ def _model(mapper: Mapper) -> dict[str, Any]:
     return {
         "hash": _file_hash(model.path) if model.path.is_file() else str(model.path),
         "backend": type(model.backend).__name__,
+        "arithmetic": str(getattr(model.backend, "autocast", None)),
         "device": getattr(getattr(model.backend, "device", None), "type", "cpu"),
         "bands": list(stack.names),
         "classes": list(model.classes),

@@ -25,10 +25,11 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.inference.models import MapModel
 from darts_train.inference.rasters import NODATA, percent, tiff
-from darts_train.inference.streaming import PREVIEW_PIXELS, Preview, Rows
+from darts_train.inference.streaming import Preview, Rows
 from darts_train.raster.grid import Grid
 
 STRIP_ROWS = 256  # at least; fewer would be many files
+PREVIEW_PIXELS = 1200  # of the longer side of the picture that is kept while the scene goes by
 _CHUNK_PIXELS = 2**21
 _JOURNAL, _LOCK, _PREVIEW = "journal.json", "lock", "preview.bin"
 _log = logger("inference")
