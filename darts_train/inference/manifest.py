@@ -26,7 +26,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def facts(mapper: Mapper, scene: Scene, maps: Maps) -> dict[str, Any]:
-    """All that decides a map, plain values; `key` is the hash of the rest."""
+    """All that decides a map, plain values; `key` is the hash of the rest, however the scene's path was typed."""
     found = {
         "format": FORMAT,
         "scene": scene.scene_id,
@@ -36,7 +36,7 @@ def facts(mapper: Mapper, scene: Scene, maps: Maps) -> dict[str, Any]:
         "windows": _plain(mapper, _NOT_WINDOWS),
         "maps": _plain(maps, _PLACES),
     }
-    return {"key": hash_json(found), **found}
+    return {"key": hash_json({**found, "source": None}), **found}
 
 
 def _model(mapper: Mapper) -> dict[str, Any]:
@@ -62,11 +62,12 @@ def _plain(group: Any, leave: tuple[str, ...]) -> dict[str, Any]:
 
 def _scene_hash(scene: Scene) -> str:
     """Hash of how a scene is read, and of size and time of the files that hold it."""
-    files = []
+    text, files = _ADDRESS.sub("", repr(scene)), []
     for file in _files(scene):
         state = file.stat()
-        files.append((str(file), state.st_size, state.st_mtime_ns))
-    return hash_json([_ADDRESS.sub("", repr(scene)), files])
+        text = text.replace(repr(file), repr(file.resolve()))
+        files.append((str(file.resolve()), state.st_size, state.st_mtime_ns))
+    return hash_json([text, files])
 
 
 def _files(scene: Scene) -> list[Path]:
