@@ -45,5 +45,8 @@ def map_rows(mapper: Mapper, scene: Scene, preview: Preview, finished: int) -> I
 
 
 def _keep_colours(mapper: Mapper, scene: Scene, preview: Preview, window: Window) -> None:
-    values = mapper.stack.compute(scene, window)
-    preview.take(values, list(mapper.colours), window)
+    """Every `step`-th pixel of rows of full width."""
+    values = mapper.stack.compute(scene, window)[list(mapper.colours)]
+    part = values[:, -window.y % preview.step :: preview.step, :: preview.step]
+    row = -(-window.y // preview.step)
+    preview.values[:, row : row + part.shape[1]] = part

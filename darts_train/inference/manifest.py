@@ -21,21 +21,22 @@ from darts_train.scenes.scene import Scene
 MANIFEST = "map.json"
 FORMAT = 1
 _PLACES = ("out_dir", "overwrite")  # of Maps: where it lies decides nothing
+_NOT_WINDOWS = ("model", "stack", "readers")  # of Mapper; how many threads read decides nothing either
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def facts(mapper: Mapper, scene: Scene, maps: Maps) -> dict[str, Any]:
-    """All that decides a map, plain values; `key` is the hash of the rest."""
+    """All that decides a map, plain values; `key` is the hash of the rest, however the scene's path was typed."""
     found = {
         "format": FORMAT,
         "scene": scene.scene_id,
         "source": scene.source,
         "scene_hash": _scene_hash(scene),
         "model": _model(mapper),
-        "windows": _plain(mapper, ("model", "stack", "readers")),
+        "windows": _plain(mapper, _NOT_WINDOWS),
         "maps": _plain(maps, _PLACES),
     }
-    return {"key": hash_json(found), **found}
+    return {"key": hash_json({**found, "source": None}), **found}
 
 
 def _model(mapper: Mapper) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def _model(mapper: Mapper) -> dict[str, Any]:
     return {
         "hash": _file_hash(model.path) if model.path.is_file() else str(model.path),
         "backend": type(model.backend).__name__,
+        "arithmetic": str(getattr(model.backend, "autocast", None)),
         "device": getattr(getattr(model.backend, "device", None), "type", "cpu"),
         "bands": list(stack.names),
         "classes": list(model.classes),
@@ -60,11 +62,12 @@ def _plain(group: Any, leave: tuple[str, ...]) -> dict[str, Any]:
 
 def _scene_hash(scene: Scene) -> str:
     """Hash of how a scene is read, and of size and time of the files that hold it."""
-    files = []
+    text, files = _ADDRESS.sub("", repr(scene)), []
     for file in _files(scene):
         state = file.stat()
-        files.append((str(file), state.st_size, state.st_mtime_ns))
-    return hash_json([_ADDRESS.sub("", repr(scene)), files])
+        text = text.replace(repr(file), repr(file.resolve()))
+        files.append((str(file.resolve()), state.st_size, state.st_mtime_ns))
+    return hash_json([text, files])
 
 
 def _files(scene: Scene) -> list[Path]:

@@ -26,6 +26,7 @@ from darts_train.raster.grid import Grid
 WGS84 = 4326
 DISTORTED = 0.05  # share by which areas on the map may differ from true ones; UTM differs by 0.001
 BATCH = 20_000  # polygons written at once
+STRIP_PIXELS = 2**22  # searched at once, at some 50 bytes each
 COLUMNS = ("class_index", "class", "pixels", "area_m2", "mean_probability", "max_probability")
 _SAMPLE = 100  # a map's areas are compared with true ones on squares of this part of its side
 
@@ -64,14 +65,18 @@ def write_segments(
     return total
 
 
-def iter_objects(directory: Path, class_count: int, min_pixels: int, rows: int = COG_BLOCK) -> Iterator[Found]:
-    """Objects of the maps in a directory, read so many rows at a time."""
+def iter_objects(directory: Path, class_count: int, min_pixels: int, pixels: int = STRIP_PIXELS) -> Iterator[Found]:
+    """Objects of the maps in a directory; they are searched in about so many pixels at a time."""
     finder = ObjectFinder(class_count, min_pixels)
     with open_map(directory / CLASSES) as classes, open_map(directory / PROBABILITIES) as chances:
-        for top in range(0, classes.height, rows):
-            window = RasterioWindow(0, top, classes.width, min(rows, classes.height - top))
-            here = classes.read(1, window=window)
-            yield from finder.take(here, chances.read(window=window), top + rows >= classes.height)
+        width, height = classes.width, classes.height
+        rows = max(1, pixels // width)
+        for top in range(0, height, COG_BLOCK):  # a row of tiles is read once
+            window = RasterioWindow(0, top, width, min(COG_BLOCK, height - top))
+            here, percents = classes.read(1, window=window), chances.read(window=window)
+            for first in range(0, len(here), rows):
+                part = slice(first, min(first + rows, len(here)))
+                yield from finder.take(here[part], percents[:, part], top + part.stop == height)
 
 
 def _frame(

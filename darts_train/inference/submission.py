@@ -55,7 +55,8 @@ def write_submission(out_dir: Path, maps: Sequence[SceneMap], submission: Submis
             _add(tar, Path(place) / "member.tif", name)
             counts = _counts(found.classes)
             positive, pixels = positive + int(counts[1:NODATA].sum()), pixels + int(counts.sum())
-    return f"{out_dir / TAR}: {len(maps)} maps, {100 * positive / max(1, pixels):.2f} % of their pixels positive"
+    share = 100 * positive / max(1, pixels)
+    return f"{out_dir / TAR}: {len(maps)} map{'s' * (len(maps) > 1)}, {share:.2f} % of their pixels positive"
 
 
 def _write_member(place: Path, found: SceneMap, soft: bool) -> None:

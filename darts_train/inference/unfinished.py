@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import remove_tree, write_bytes, write_json
@@ -24,13 +25,30 @@ from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.inference.models import MapModel
 from darts_train.inference.rasters import NODATA, percent, tiff
-from darts_train.inference.reading import PREVIEW_PIXELS, Preview
-from darts_train.inference.streaming import Rows
+from darts_train.inference.streaming import Preview, Rows
 from darts_train.raster.grid import Grid
 
 STRIP_ROWS = 256  # at least; fewer would be many files
+PREVIEW_PIXELS = 1200  # of the longer side of the picture that is kept while the scene goes by
+_CHUNK_PIXELS = 2**21
 _JOURNAL, _LOCK, _PREVIEW = "journal.json", "lock", "preview.bin"
 _log = logger("inference")
+
+
+_Bytes = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]  # percents [k, h, w] and classes [h, w]
+
+
+def _in_bytes(part: Rows, model: MapModel, threshold: float | None) -> _Bytes:
+    """What is written of rows, some at a time: floats beside the floats that are there would double them."""
+    channels, height, width = part.probabilities.shape
+    percents, classes = np.empty((channels, height, width), np.uint8), np.empty((height, width), np.uint8)
+    step = max(1, _CHUNK_PIXELS // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        chances, valid = part.probabilities[:, rows], part.valid[rows]
+        percents[:, rows] = percent(chances, valid)
+        classes[rows] = np.where(valid, model.decide(chances, threshold), np.uint8(NODATA))
+    return percents, classes
 
 
 @dataclass
@@ -53,25 +71,24 @@ class Unfinished:
         tops = np.cumsum([0, *self.heights])
         return tuple((self._file(kind, int(top)), height) for top, height in zip(tops, self.heights, strict=False))
 
-    def take(self, rows: Iterable[Rows], model: MapModel, threshold: float | None) -> Iterator[Rows]:
-        """Keep rows that are not finished yet, strip by strip; each is given on when it has been taken."""
-        waiting: list[Rows] = []
+    def take(self, rows: Iterable[Rows], model: MapModel, threshold: float | None) -> Iterator[int]:
+        """Keep rows that are not finished yet, strip by strip; gives the first row of each part that was taken."""
+        waiting: list[_Bytes] = []
         for part in rows:
             if part.y >= self.rows:
-                waiting.append(part)
-                height = sum(one.valid.shape[0] for one in waiting)
+                waiting.append(_in_bytes(part, model, threshold))
+                height = sum(len(classes) for _, classes in waiting)
                 if height >= STRIP_ROWS or self.rows + height == self.grid.height:
-                    self._keep(waiting, model, threshold)
+                    self._keep(waiting)
                     waiting = []
-            yield part
+            yield part.y
 
-    def _keep(self, parts: list[Rows], model: MapModel, threshold: float | None) -> None:
-        chances = np.concatenate([part.probabilities for part in parts], axis=1)
-        valid = np.concatenate([part.valid for part in parts])
-        decided = np.where(valid, model.decide(chances, threshold), np.uint8(NODATA))
-        write_bytes(self._file("probabilities", self.rows), tiff(percent(chances, valid)))
-        write_bytes(self._file("classes", self.rows), tiff(decided[None]))
-        self.heights.append(valid.shape[0])
+    def _keep(self, parts: list[_Bytes]) -> None:
+        chances = np.concatenate([percents for percents, _ in parts], axis=1)
+        classes = np.concatenate([decided for _, decided in parts])
+        write_bytes(self._file("probabilities", self.rows), tiff(chances))
+        write_bytes(self._file("classes", self.rows), tiff(classes[None]))
+        self.heights.append(len(classes))
         self._save()
 
     def _file(self, kind: str, top: int) -> Path:
@@ -86,7 +103,9 @@ class Unfinished:
         found = _journal(self.directory / _JOURNAL)
         if found is not None and found["key"] == self.key:
             self.heights = found["heights"]
-        else:
+        files = [path for kind in ("probabilities", "classes") for path, _ in self.strips(kind)]
+        if not files or not all(path.is_file() for path in files):
+            self.heights = []
             for path in self.directory.iterdir():
                 if path.name != _LOCK:
                     remove_tree(path)

@@ -111,7 +111,7 @@ def test_geopackage_and_geoparquet_in_batches(maps, monkeypatch):
 
 
 def test_a_turned_grid_keeps_its_areas(maps, tmp_path):
-    directory, classes = maps
+    directory, _ = maps
     turn = np.radians(30)
     a, b = 10 * np.cos(turn), 10 * np.sin(turn)
     for name in (CLASSES, PROBABILITIES):
@@ -119,3 +119,15 @@ def test_a_turned_grid_keeps_its_areas(maps, tmp_path):
     write_segments(tmp_path, Grid(30, 40, (a, b, 500000, b, -a, 7600000), UTM), ("land", "slump"), 1)
     frame = gpd.read_file(tmp_path / "segments.gpkg")
     assert frame["area_m2"].to_numpy() == pytest.approx(100 * frame["pixels"].to_numpy())
+
+
+@pytest.mark.parametrize("pixels", [1, 100, 10**6])
+def test_a_map_of_several_rows_of_tiles(tmp_path, pixels):
+    """600 rows: two rows of tiles, each searched in strips, or in one piece."""
+    classes = np.zeros((600, 4), np.uint8)
+    classes[3:598, 1] = classes[500:, 3] = classes[0, 0] = 1
+    (tmp_path / CLASSES).write_bytes(tiff(classes[None]))
+    (tmp_path / PROBABILITIES).write_bytes(tiff(classes[None] * 80))
+    found = list(polygons.iter_objects(tmp_path, 2, 1, pixels))
+    assert sorted(one.pixels for one in found) == [1, 100, 595]
+    assert {one.outline.bounds for one in found} == {(0, 0, 1, 1), (1, 3, 2, 598), (3, 500, 4, 600)}

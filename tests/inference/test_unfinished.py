@@ -96,9 +96,12 @@ def test_another_scene_of_the_name_begins_anew(server, scene, tmp_path):
 
 
 def test_two_processes_at_one_map(scene, tmp_path):
-    with unfinished.unfinished_map(tmp_path / "scene", "key", RasterScene.open(scene).grid):
-        with pytest.raises(UserError, match="another process"):
-            mapped(scene, Maps(out_dir=tmp_path))
+    grid = RasterScene.open(scene).grid
+    with (
+        unfinished.unfinished_map(tmp_path / "scene", "key", grid),
+        pytest.raises(UserError, match="another process"),
+    ):
+        mapped(scene, Maps(out_dir=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
