@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.band_numbers import BandNumbers
-from darts_train.export import export
+from darts_train.export import description
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.model_config import make_model_config, read_model_config
 from darts_train.models.model_file import LoadedModel
@@ -111,7 +111,7 @@ def test_statistics_are_of_no_use_for_values_without_units():
 
 @pytest.mark.parametrize("kind", ["ranges", *OF_SET, *OF_SAMPLE])
 def test_a_model_file_and_an_export_say_how(kind, monkeypatch):
-    monkeypatch.setattr(export, "stride", lambda *_: 32)  # builds a network
+    monkeypatch.setattr(description, "stride", lambda *_: 32)  # builds a network
     spec = spec_of(kind)
     config = make_model_config("Linknet", "tu-lcnet_035", None, spec, ("background", "slump"), 32, 255)
     facts = read_model_config(config)
@@ -120,7 +120,7 @@ def test_a_model_file_and_an_export_say_how(kind, monkeypatch):
     assert ("statistics" in config) == (kind in OF_SET)
     network = torch.nn.Linear(1, 1)
     loaded = LoadedModel(network, facts.spec, facts.classes, 0.5, 32, {}, config)
-    props = {key: json.dumps(value) for key, value in export.describe(loaded, 0.0, True).items()}  # as in an ONNX file
+    props = {key: json.dumps(value) for key, value in description.describe(loaded, 0.0, True).items()}  # as in an ONNX file
     assert InputSpecification.from_config({key: json.loads(text) for key, text in props.items()}) == spec
 
 
