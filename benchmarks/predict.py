@@ -38,9 +38,10 @@ import torch
 
 from darts_train.inference.models import MapModel, activation, open_model
 from darts_train.inference.predict import predict, prepare
-from darts_train.inference.rasters import open_maps, percent
-from darts_train.inference.reading import Preview, read_area
+from darts_train.inference.rasters import percent, tiff
+from darts_train.inference.reading import read_area
 from darts_train.inference.streaming import Mapper
+from darts_train.inference.unfinished import unfinished_map
 from darts_train.models.cpu_threads import one_by_one
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
@@ -175,9 +176,8 @@ def plain(mapper: Mapper, scene: Scene, out: Path, clock: str = "wall") -> float
             valid[inside.slices(grid.extent)] = known[inside.slices(window)]
         found = total[size:-size, size:-size] / np.maximum(weight[size:-size, size:-size], 1e-6)
         out.mkdir(parents=True, exist_ok=True)
-        with open_maps(out, grid, model, None) as writer:
-            writer.probabilities.write(percent(found[None], valid))
-            writer.classes.write(np.where(valid, found > model.threshold, 255).astype(np.uint8), 1)
+        (out / "probabilities.tif").write_bytes(tiff(percent(found[None], valid)))
+        (out / "classes.tif").write_bytes(tiff(np.where(valid, found > model.threshold, 255).astype(np.uint8)[None]))
     return len(starts) * size**2 / 1e6 / taken.seconds
 
 
@@ -250,10 +250,9 @@ def strip(mapper: Mapper, scene: Scene, out: Path, a: argparse.Namespace) -> Non
     """Map and write the first rows of windows of a scene."""
     out.mkdir()
     ends = [part.first for part in mapper.cut.parts(scene.grid.height)[1 : a.strip + 1]]
-    with open_maps(out, scene.grid, mapper.model, None) as writer:
-        for rows in mapper.run(scene, Preview.of(scene)):
-            writer.write(rows)
-            done = rows.y + rows.valid.shape[0]
+    with unfinished_map(out / "scene", "key", scene.grid) as work:
+        rows = mapper.run(scene, work.preview)
+        for done in work.take(rows, mapper.model, None):
             if done in ends:
                 print(f"  {done} of {scene.grid.height} rows: {resident():.0f} MB, at most {peak():.0f} MB", flush=True)
             if done >= ends[-1]:
