@@ -80,12 +80,15 @@ def _prepare(proto: Any, path: Path) -> None:
     """Write the network with shapes inferred, and its batch normalisations folded into convolutions.
 
     The inference of symbolic shapes stops at some products of matrices whose sizes are free; then it goes without.
+    It is handed a file: of a model in memory the preparation may take the weights away, and `proto` is used again.
     """
+    original = path.with_name("original.onnx")
+    original.write_bytes(proto.SerializeToString())
     try:
-        quant_pre_process(proto, path, auto_merge=True)
+        quant_pre_process(original, path, auto_merge=True)
     except Exception as error:  # assertions, and what sympy raises
         _log.debug("symbolic shapes: %s", error)
-        quant_pre_process(proto, path, skip_symbolic_shape=True)
+        quant_pre_process(original, path, skip_symbolic_shape=True)
 
 
 def _as_before(proto: Any, original: Any) -> None:
