@@ -22,6 +22,7 @@ MANIFEST = "map.json"
 FORMAT = 1
 _PLACES = ("out_dir", "overwrite")  # of Maps: where it lies decides nothing
 _NOT_WINDOWS = ("model", "stack", "readers")  # of Mapper; how many threads read decides nothing either
+_SHARED = ("overlap", "halo", "blend")  # of Mapper: these decide nothing where one window is the whole scene
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -33,10 +34,16 @@ def facts(mapper: Mapper, scene: Scene, maps: Maps) -> dict[str, Any]:
         "source": scene.source,
         "scene_hash": _scene_hash(scene),
         "model": _model(mapper),
-        "windows": _plain(mapper, _NOT_WINDOWS),
+        "windows": _windows(mapper, scene),
         "maps": _plain(maps, _PLACES),
     }
     return {"key": hash_json({**found, "source": None}), **found}
+
+
+def _windows(mapper: Mapper, scene: Scene) -> dict[str, Any]:
+    """How windows of this scene are joined, whatever other scenes are mapped beside it."""
+    found = _plain(mapper, _NOT_WINDOWS)
+    return found | (dict.fromkeys(_SHARED) if mapper.window_count(scene) == 1 else {})
 
 
 def _model(mapper: Mapper) -> dict[str, Any]:
@@ -49,6 +56,7 @@ def _model(mapper: Mapper) -> dict[str, Any]:
         "bands": list(stack.names),
         "classes": list(model.classes),
         "threshold": model.threshold,
+        "served": getattr(model.backend, "served", None),
         "settings": hash_json(model.source),
     }
 

@@ -32,7 +32,8 @@ class SceneTask:
     """What a worker is told: one scene, and how it is mapped.
 
     `devices` are those of all workers; each leases one by a lock in `leases`, or has the only one where that is None.
-    `place` is the working directory in which relative paths mean something; `threads` is for torch on the CPU.
+    `place` is the working directory in which relative paths mean something; `threads` is for torch on the CPU; `shared`
+    are overlap and halo, measured once for all workers.
     """
 
     predict: Predict
@@ -43,6 +44,7 @@ class SceneTask:
     leases: Path | None
     place: Path
     threads: int
+    shared: tuple[int, int]
 
 
 def device_names(text: str | None, devices: Devices, scene_count: int | None = None) -> tuple[str, ...]:
@@ -67,15 +69,26 @@ def device_names(text: str | None, devices: Devices, scene_count: int | None = N
 
 
 def map_in_parallel(
-    predict: Predict, scenes: SceneFiles, windows: Windows, maps: Maps, devices: Devices, places: Sequence[Path]
+    predict: Predict,
+    scenes: SceneFiles,
+    windows: Windows,
+    maps: Maps,
+    devices: Devices,
+    places: Sequence[Path],
+    shared: tuple[int, int],
 ) -> Iterator[SceneMap]:
-    """Maps of the scenes at `places`, in their order, as they are finished; see `map_scenes`."""
+    """Maps of the scenes at `places`, in their order, as they are finished; see `map_scenes`.
+
+    `shared`: pixels that windows share, and those at their ends that do not count.
+    """
     names = device_names(predict.device, devices, len(places))
     with tempfile.TemporaryDirectory() as leases:
-        shared = None if devices.scheduler is not None else Path(leases)
+        locks = None if devices.scheduler is not None else Path(leases)
         threads = max(1, core_count() // len(names))
         tasks = [
-            SceneTask(predict, replace(scenes, input=(place,)), windows, maps, names, shared, Path.cwd(), threads)
+            SceneTask(
+                predict, replace(scenes, input=(place,)), windows, maps, names, locks, Path.cwd(), threads, shared
+            )
             for place in places
         ]
         with open_executor(len(names), devices.scheduler) as executor:
@@ -92,7 +105,7 @@ def map_one(task: SceneTask) -> SceneMap:
     if task.leases is not None:
         torch.set_num_threads(task.threads)
     model, size = _model(task.predict.model, task.windows.window_size, device, task.predict.precision)
-    mapper, opened = prepare(model, size, task.scenes, task.windows, task.maps)
+    mapper, opened = prepare(model, size, task.scenes, task.windows, task.maps, task.shared)
     (found,) = map_scenes(mapper, opened, task.maps)
     return found
 

@@ -65,7 +65,8 @@ def predict(
         found = tuple(map_scenes(mapper, opened, maps))
     else:
         places = scene_places(scenes.input, maps.out_dir)
-        found = tuple(map_in_parallel(predict, scenes, windows, maps, devices, places))
+        shared = (mapper.overlap, mapper.halo)
+        found = tuple(map_in_parallel(predict, scenes, windows, maps, devices, places, shared))
     return PredictSummary(found, maps.out_dir, submission=_submission(found, maps.out_dir, submission))
 
 
@@ -77,13 +78,21 @@ def _submission(found: tuple[SceneMap, ...], out_dir: Path, submission: Submissi
 
 
 def prepare(
-    model: MapModel, size: int, scenes: SceneFiles, windows: Windows, maps: Maps
+    model: MapModel,
+    size: int,
+    scenes: SceneFiles,
+    windows: Windows,
+    maps: Maps,
+    shared: tuple[int, int] | None = None,
 ) -> tuple[Mapper, Sequence[Scene]]:
-    """How the scenes will be mapped, and the scenes, opened and checked. Raises UserError before any work."""
+    """How the scenes will be mapped, and the scenes, opened and checked; `shared` as for `mapper_of`.
+
+    Raises UserError before any work.
+    """
     check_overlap(windows, size)
     stack = feature_stack(model)
     opened = open_scenes(scenes, model, stack, maps.out_dir)
-    mapper = mapper_of(model, stack, size, windows, opened)
+    mapper = mapper_of(model, stack, size, windows, opened, shared)
     check_maps(maps, opened, mapper)
     return mapper, opened
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
+from darts_train.base.hashes import hash_json
 from darts_train.inference.backends.kserve import KserveBackend, RemoteSession
 from darts_train.inference.kserve.agreement import agree
 from darts_train.inference.kserve.connect import connect
@@ -29,7 +30,7 @@ def predict_remote(remote: RemoteModel, scenes: SceneFiles, windows: Windows, ma
     Raises:
         UserError: before any work where the server or the model is not there, is another than its facts say, or as
             `predict`; later where the server does not answer, or answers nonsense. Maps of scenes that were finished
-            stay; of the others nothing does.
+            stay; of the others nothing that can be seen does, and the next call goes on where this one ended.
     """
     require_writable(maps.out_dir, "--out-dir")
     with open_remote(remote, windows.window_size) as (model, size):
@@ -51,24 +52,27 @@ def open_remote(remote: RemoteModel, window_size: int | None) -> Iterator[tuple[
     metadata = patience.ask(lambda: client.metadata(remote.model_name, version))
     config = client.config(remote.model_name, version)
     facts = told or _facts_of_server(remote, config)
-    _check_kind(remote.model_name, facts)
+    check_units(remote.model_name, facts.spec)
     found = agree(client.url, remote.model_name, metadata, config, facts)
+    _check_numbers(remote.model_name, facts, found.datatype, getattr(client, "binary", True))
     size = _size(facts, found.side, window_size, remote.model_name)
     session = RemoteSession(client, remote.model_name, version, facts.channels, found, patience, remote.concurrent)
+    served = hash_json([facts.plain, client.url, remote.model_name, version, metadata.get("versions")])
     told_of = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
     try:
-        yield MapModel(Path(remote.model_name), KserveBackend(session, facts), *told_of), size
+        backend = KserveBackend(session, facts, served)
+        yield MapModel(Path(remote.model_name), backend, *told_of, facts.fit.stride(facts.stride)), size
     finally:
         session.close()
 
 
-def _check_kind(name: str, facts: ModelFacts) -> None:
-    """Raise UserError for a network that wants another input than normalised images, or gives no logits."""
-    check_units(name, facts.spec)
-    kind = facts.plain.get("graph_input", "normalised")
-    if kind != "normalised" or facts.plain.get("graph_activation"):
+def _check_numbers(name: str, facts: ModelFacts, datatype: str, binary: bool) -> None:
+    """Raise UserError where what the network takes cannot be sent as it is."""
+    if facts.graph_input == "codes" and datatype == "FP16":
+        raise UserError(f"--model-name: {name} takes codes as FP16, which cannot hold them (65535); declare FP32.")
+    if facts.graph_input != "normalised" and not binary:
         raise UserError(
-            f"{name} takes {kind} or gives probabilities; export it without --graph-input, --graph-activation."
+            f"{name} takes {facts.graph_input}, NaN where no data, which JSON has not; give --protocol grpc."
         )
 
 

@@ -40,20 +40,30 @@ def check_overlap(windows: Windows, size: int) -> None:
         raise UserError(f"--window-overlap: {windows.window_overlap} must be less than the window, {size} pixels.")
 
 
-def mapper_of(model: MapModel, stack: FeatureStack, size: int, windows: Windows, scenes: Sequence[Scene]) -> Mapper:
-    """How scenes are mapped with windows of `size` pixels.
+def mapper_of(
+    model: MapModel,
+    stack: FeatureStack,
+    size: int,
+    windows: Windows,
+    scenes: Sequence[Scene],
+    shared: tuple[int, int] | None = None,
+) -> Mapper:
+    """How scenes are mapped with windows of `size` pixels; `shared`: overlap and halo where these are known.
 
     The reach of the model is measured where no overlap is given and a scene is larger than a window.
     """
-    overlap = windows.window_overlap
-    halo = 0 if overlap is None else overlap // 4
-    if overlap is None:
-        larger = any(max(scene.grid.width, scene.grid.height) > size for scene in scenes)
-        overlap, halo = usual_overlap(reach_of(model, size) if larger else 0, size)
+    overlap, halo = shared or _shared(model, size, windows, scenes)
     readers = max(1, min(_MOST_READERS, core_count() // 2)) if model.at_once > 1 else 1
     return Mapper(
         model, stack, size, overlap, windows.window_batch, halo, windows.blend, windows.tta, windows.tta_merge, readers
     )
+
+
+def _shared(model: MapModel, size: int, windows: Windows, scenes: Sequence[Scene]) -> tuple[int, int]:
+    if windows.window_overlap is not None:
+        return windows.window_overlap, windows.window_overlap // 4
+    larger = any(max(scene.grid.width, scene.grid.height) > size for scene in scenes)
+    return usual_overlap(reach_of(model, size) if larger else 0, size)
 
 
 def usual_overlap(reach: int, size: int) -> tuple[int, int]:

@@ -44,6 +44,16 @@ class ModelFacts:
         """Logits per pixel: 1 for two classes, else one per class."""
         return 1 if len(self.classes) == 2 else len(self.classes)
 
+    @property
+    def graph_input(self) -> str:
+        """What goes into the network: `normalised` images, `codes` or `values`."""
+        return str(self.plain.get("graph_input", "normalised"))
+
+    @property
+    def graph_activation(self) -> bool:
+        """Whether the network gives probabilities in place of logits."""
+        return bool(self.plain.get("graph_activation"))
+
 
 def facts_of(plain: Mapping[str, Any], where: object) -> ModelFacts:
     """Facts from plain values. Raises UserError naming `where` and what it lacks, or what it wants and is not done."""

@@ -39,9 +39,9 @@ class Cut:
         A shorter axis has one window, with the scene about in its middle. The last of several is moved back as far as
         its end still reaches the scene's and the halo beyond.
         """
-        aligned = self.stride if self.step % self.stride == 0 else 1
         if size <= self.window:
-            return [-((self.window - size) // 2 // aligned * aligned)]
+            return [-((self.window - size) // 2 // self.stride * self.stride)]
+        aligned = self.stride if self.step % self.stride == 0 else 1
         border = -(-self.halo // aligned) * aligned
         last = -(-(size + self.halo - self.window) // aligned) * aligned
         return [*range(-border, last, self.step), last]

@@ -17,7 +17,8 @@ def settings(tmp_path_factory):
     (root / "scenes").mkdir()
     for name in ("a", "b"):
         write_scene(root / "scenes" / f"{name}.tif", 40, 50)
-    return {"model": write_model(root / "model.ckpt"), "input": (root / "scenes",), "device": "cpu"}
+    model = write_model(root / "model.ckpt")  # no polygons: workers need not import what writes them
+    return {"model": model, "input": (root / "scenes",), "device": "cpu", "polygons": ("none",)}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 import tritonclient.http
 
 from darts_train.base.errors import UserError
+from darts_train.inference import unfinished
 from darts_train.inference.kserve import patience
 from darts_train.inference.predict_remote import open_remote, predict_remote
 from darts_train.options.predicting import Maps, SceneFiles, Windows
@@ -126,11 +127,27 @@ def test_a_batch_that_is_fixed_is_filled_up(site, net):
     assert site.sizes == [2, 2]
 
 
-def test_a_graph_of_another_kind_is_refused(site, net, tmp_path):
-    (tmp_path / "facts.json").write_text(json.dumps(facts(graph_input="values")))
-    with pytest.raises(UserError, match="net takes values") as error:
-        logits(site, net, model=tmp_path / "facts.json")
-    assert one_line(error)
+@pytest.mark.parametrize("kind", ["values", "codes"])
+def test_graphs_of_other_kinds_are_asked_as_in_predict(kind, tmp_path):
+    said = facts(graph_input=kind, graph_activation=True)
+    net = write_onnx(tmp_path / "net.onnx", said=said, activated=True)
+    codes = CODES // 1000 if kind == "codes" else CODES
+    with serve(net) as (site, address):
+        site.address = address
+        np.testing.assert_array_equal(logits(site, net, codes), expected(net, codes))
+        assert np.isfinite(expected(net, codes)).any()
+        with pytest.raises(UserError, match=f"takes {kind}, NaN where") as error:
+            logits(site, net, codes, binary=False)
+        assert one_line(error)
+        if kind == "codes":
+            site.metadata["inputs"][0]["datatype"] = "FP16"
+            with pytest.raises(UserError, match="as FP16"):
+                logits(site, net, codes)
+
+
+def test_windows_move_by_the_stride(site, net):
+    with open_remote(remote(site, net), None) as (model, _):
+        assert model.stride == 8
 
 
 def test_a_failed_request_is_sent_again(site, net):
@@ -230,29 +247,49 @@ def tensor(metadata, kind, **changes):
     return metadata | {kind: [metadata[kind][0] | changes]}
 
 
-def test_a_failure_within_a_scene_leaves_nothing_of_it(site, net, tmp_path):
-    scene = crop(tmp_path / "scene.tif", (90, 60))
-    site.change = lambda y: y if len(site.sizes) < 3 else y * NAN
+def test_a_failure_within_a_scene_shows_nothing_of_it_and_the_next_call_goes_on(site, net, tmp_path, monkeypatch):
+    monkeypatch.setattr(unfinished, "STRIP_ROWS", 16)
+    scene = crop(tmp_path / "scene.tif", (60, 90))
+    windows, out = {"window_batch": 1, "window_overlap": 8}, tmp_path / "maps"
+    whole = predicted(model=net, input=(scene,), out_dir=tmp_path / "here", **windows).maps[0]
+    given = {"scenes": SceneFiles(input=(scene,)), "windows": Windows(**windows), "maps": Maps(out_dir=out)}
+    site.change = lambda y: y if len(site.sizes) < 8 else y * NAN
     with pytest.raises(UserError, match="no numbers"):
-        predict_remote(
-            remote=remote(site, net),
-            scenes=SceneFiles(input=(scene,)),
-            windows=Windows(window_batch=1),
-            maps=Maps(out_dir=tmp_path / "maps"),
-        )
-    assert list((tmp_path / "maps").iterdir()) == []
+        predict_remote(remote=remote(site, net), **given)
+    assert [path.name for path in out.iterdir()] == [".scene.unfinished"]
+    site.change = lambda y: y
+    site.sizes.clear()
+    found = predict_remote(remote=remote(site, net), **given).maps[0]
+    assert [path.name for path in out.iterdir()] == ["scene"]
+    assert found.probabilities.read_bytes() == whole.probabilities.read_bytes()
+    assert len(site.sizes) < predict_remote(remote=remote(site, net, dry_run=True), **given).planned_windows
 
 
-def test_a_dry_run_asks_for_no_logits(site, net, tmp_path):
+@pytest.mark.parametrize(("overlap", "count"), [(8, 0), (None, 3)])
+def test_a_dry_run_asks_for_no_more_than_the_reach(site, net, tmp_path, overlap, count):
+    """Three windows of noise tell how far the network looks, on which the number of windows depends."""
     scene = crop(tmp_path / "scene.tif", (64, 64))
     plan = predict_remote(
         remote=remote(site, net, dry_run=True),
         scenes=SceneFiles(input=(scene,)),
-        windows=Windows(),
+        windows=Windows(window_overlap=overlap),
         maps=Maps(out_dir=tmp_path / "maps"),
     )
     assert plan.planned_windows == 9
-    assert not site.bodies
+    assert len(site.bodies) == count
+
+
+def test_another_model_of_the_name_is_another_map(site, net, tmp_path):
+    given = {
+        "scenes": SceneFiles(input=(crop(tmp_path / "scene.tif", (32, 32)),)),
+        "windows": Windows(),
+        "maps": Maps(out_dir=tmp_path / "maps"),
+    }
+    assert not predict_remote(remote=remote(site, net), **given).maps[0].kept
+    assert predict_remote(remote=remote(site, net), **given).maps[0].kept
+    site.metadata = site.metadata | {"versions": ["1", "2"]}
+    with pytest.raises(UserError, match="of another model"):
+        predict_remote(remote=remote(site, net), **given)
 
 
 def test_the_server_can_say_what_its_model_is(site, net):

@@ -5,13 +5,15 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.features.stack import FeatureStack
-from darts_train.inference import scene_maps, unfinished
+from darts_train.inference import reading, scene_maps, unfinished
+from darts_train.inference.manifest import facts
 from darts_train.inference.scene_maps import map_scenes
-from darts_train.inference.streaming import Mapper
+from darts_train.inference.streaming import Mapper, Preview
 from darts_train.options.predicting import Maps
 from darts_train.scenes.raster_scene import RasterScene
 from tests.support.forking import fork_server
@@ -26,7 +28,6 @@ def mapper(overlap=8):
 
 
 def mapped(path: Path, maps: Maps, overlap=8):
-    unfinished.STRIP_ROWS = 16
     (found,) = map_scenes(mapper(overlap), [RasterScene.open(path, scale=1e-4)], maps)
     return found
 
@@ -37,6 +38,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def killed_after(strips: int, path: Path, maps: Maps) -> None:
     """Map in this process, which is killed when so many strips are finished; 0: when all are, before polygons."""
+    unfinished.STRIP_ROWS = 16
     save = unfinished.Unfinished._save
 
     def save_and_die(work):
@@ -48,6 +50,13 @@ def killed_after(strips: int, path: Path, maps: Maps) -> None:
     if not strips:
         scene_maps.write_segments = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     mapped(path, maps)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def low_strips():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unfinished, "STRIP_ROWS", 16)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +80,28 @@ def test_killed_and_taken_up_is_the_same(server, scene, whole, tmp_path, strips,
     maps = Maps(out_dir=tmp_path)
     assert server.call(killed_after, strips, scene, maps) == -signal.SIGKILL
     assert not (tmp_path / "scene").exists()
-    asked = []
-    read = Mapper._add
-    monkeypatch.setattr(Mapper, "_add", lambda self, *args: (asked.append(args[1][0].y), read(self, *args)))
+    asked, read = [], reading.read_area
+    monkeypatch.setattr(
+        reading, "read_area", lambda scene, stack, area: (asked.append(area.y), read(scene, stack, area))[1]
+    )
     found = mapped(scene, maps)
     assert contents(found.directory) == whole
     assert [path.name for path in tmp_path.iterdir()] == ["scene"]
     assert min(asked, default=HEIGHT) == {1: 0, 3: 48, 0: HEIGHT}[strips]  # not from the beginning
+
+
+@pytest.mark.parametrize("size", [(100, 40), (30, 20)])
+def test_the_key_is_that_of_the_scene_whatever_is_mapped_beside_it(size, tmp_path):
+    """The reach is measured where any scene of a call is larger than a window; a smaller one has no use for it."""
+    model, stack = point_model(), FeatureStack(BANDS)
+    small = RasterScene.open(write_scene(tmp_path / "small.tif", 30, 20), scale=1e-4)
+    other = RasterScene.open(write_scene(tmp_path / "other.tif", *size), scale=1e-4)
+    mappers = [Mapper(model, stack, 32, overlap, 3, halo=overlap // 4) for overlap in (0, 8)]
+    keys = [[facts(mapper, scene, Maps(out_dir=tmp_path))["key"] for mapper in mappers] for scene in (small, other)]
+    assert len(set(keys[0])) == 1
+    assert len(set(keys[1])) == (2 if max(size) > 32 else 1)
+    maps = [[rows.probabilities for rows in mapper.run(small, Preview.of(small))] for mapper in mappers]
+    np.testing.assert_array_equal(*maps)
 
 
 def test_other_settings_begin_anew(server, scene, tmp_path, whole):

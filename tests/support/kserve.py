@@ -38,7 +38,9 @@ def facts(classes=("background", "cloud"), **changes):
     } | changes
 
 
-def write_onnx(path: Path, classes=("background", "cloud"), said=None, batch="batch", side=None) -> Path:
+def write_onnx(
+    path: Path, classes=("background", "cloud"), said=None, batch="batch", side=None, activated=False
+) -> Path:
     """A convolution of 3 × 3 over six bands, so that neighbours and borders matter."""
     count = 1 if len(classes) == 2 else len(classes)
     weights = np.random.default_rng(0).normal(0, 2, (count, len(BANDS), 3, 3)).astype(np.float32)
@@ -47,8 +49,10 @@ def write_onnx(path: Path, classes=("background", "cloud"), said=None, batch="ba
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch, channels, *sides])
         for name, channels in (("image", len(BANDS)), ("logits", count))
     ]
-    node = helper.make_node("Conv", ["image", "w"], ["logits"], pads=[1, 1, 1, 1])
-    graph = helper.make_graph([node], "g", values[:1], values[1:], [numpy_helper.from_array(weights, "w")])
+    found = "raw" if activated else "logits"
+    nodes = [helper.make_node("Conv", ["image", "w"], [found], pads=[1, 1, 1, 1])]
+    nodes += [helper.make_node("Sigmoid", [found], ["logits"])] * activated
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [numpy_helper.from_array(weights, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     told = facts(classes) if said is None else said
     helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()})

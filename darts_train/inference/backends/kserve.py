@@ -79,9 +79,10 @@ class RemoteSession:
 class KserveBackend:
     """A network on a server; see `Backend`."""
 
-    def __init__(self, session: RemoteSession, facts: ModelFacts) -> None:
-        self.session = session
-        self._images = OnnxBackend(session, facts.spec, facts.fit)
+    def __init__(self, session: RemoteSession, facts: ModelFacts, served: str | None = None) -> None:
+        """`served`: what tells the network from others of its name."""
+        self.session, self.served = session, served
+        self._images = OnnxBackend(session, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
 
     @property
     def at_once(self) -> int:
