@@ -77,7 +77,7 @@ def cross_validated(task: Task, root: Path, epochs: int) -> tuple[learning.Data,
 def compare(name: str, data: learning.Data, split: learning.Split, directory: Path, out: Path) -> None:
     """Print what members and ensemble reach on the part that tests."""
     from darts_train.export.ensemble import build_ensemble
-    from darts_train.export.member_scores import member_scores
+    from darts_train.export.fitting.member_scores import member_scores
     from darts_train.options.ensembles import Ensemble
 
     built = build_ensemble(Ensemble(cv_dir=(directory,), out=out, overwrite=True))

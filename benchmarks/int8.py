@@ -21,8 +21,8 @@ import onnx
 import onnxruntime
 import torch
 
-from darts_train.export.onnx import build
-from darts_train.export.quantise import quantised
+from darts_train.export.graphs.onnx import build
+from darts_train.export.graphs.quantise import quantised
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import LoadedModel, load_model_file, make_model_config, save_model_file

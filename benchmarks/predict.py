@@ -38,10 +38,10 @@ import torch
 
 from darts_train.inference.models import MapModel, activation, open_model
 from darts_train.inference.predict import predict, prepare
-from darts_train.inference.rasters import percent, tiff
-from darts_train.inference.reading import read_area
-from darts_train.inference.streaming import Mapper
-from darts_train.inference.unfinished import unfinished_map
+from darts_train.inference.windows.reading import read_area
+from darts_train.inference.windows.streaming import Mapper
+from darts_train.inference.writing.rasters import percent, tiff
+from darts_train.inference.writing.unfinished import unfinished_map
 from darts_train.models.cpu_threads import one_by_one
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification

@@ -25,8 +25,8 @@ from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.export.ensemble import check_out, cut_words
-from darts_train.export.members import RunParts, run_parts
-from darts_train.export.seen_set import SeenSet, batches, chosen_pixels, open_seen
+from darts_train.export.fitting.members import RunParts, run_parts
+from darts_train.export.fitting.seen_set import SeenSet, batches, chosen_pixels, open_seen
 from darts_train.figures.reliability import reliability_panel
 from darts_train.metrics.reliability import COLDEST, HOTTEST, Reliability, cross_entropy, reliability, temperature
 from darts_train.metrics.thresholds import Cut, best_cut

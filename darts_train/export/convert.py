@@ -10,10 +10,10 @@ import torch
 from darts_train import __version__
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
-from darts_train.export.comparison import fixed_shapes, reference, sample_image, small_size
 from darts_train.export.description import weights_hash
-from darts_train.export.forms import target, write_form
-from darts_train.export.lineage import lineage_of, provenance
+from darts_train.export.graphs.comparison import fixed_shapes, reference, sample_image, small_size
+from darts_train.export.model_files.forms import target, write_form
+from darts_train.export.model_files.lineage import lineage_of, provenance
 from darts_train.models.legacy import norm_factors
 from darts_train.models.locate import locate_model
 from darts_train.models.model_config import plain_config

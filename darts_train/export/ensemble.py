@@ -20,8 +20,8 @@ from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable
 from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
-from darts_train.export.members import Member, members_of_cross_validation, members_of_list
-from darts_train.export.pooled import Pool, Weighing, open_pool, require_one_set, scene_histograms, weigh
+from darts_train.export.fitting.members import Member, members_of_cross_validation, members_of_list
+from darts_train.export.fitting.pooled import Pool, Weighing, open_pool, require_one_set, scene_histograms, weigh
 from darts_train.metrics.histogram import BINS
 from darts_train.metrics.intervals import LEVEL
 from darts_train.metrics.thresholds import Cut, best_cut

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darts_train.base.errors import UserError, listing
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES
+from darts_train.inference.writing.rasters import CLASSES, NODATA, PROBABILITIES
 from darts_train.options.postprocessing import MapValues
 from darts_train.raster.grid import Grid, grid_differences
 from darts_train.raster.patches import Window

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from darts_train.base.errors import UserError
-from darts_train.inference.manifest import MANIFEST
+from darts_train.inference.writing.manifest import MANIFEST
 from darts_train.scenes.planet import parse_planet_id
 from darts_train.scenes.sentinel2 import images_of
 from darts_train.scenes.sentinel2_safe import SAFE

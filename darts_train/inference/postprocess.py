@@ -18,7 +18,7 @@ from darts_train.inference.map_files import MapFile, find_maps
 from darts_train.inference.postprocessing.merge import MERGED, Merged, check_mergeable, merge_maps
 from darts_train.inference.postprocessing.one_map import MendedMap, Recipe, mend_map
 from darts_train.inference.postprocessing.quality import qualities
-from darts_train.inference.rasters import CLASSES
+from darts_train.inference.writing.rasters import CLASSES
 from darts_train.options.postprocessing import MapFiles, Mending, Trusted
 
 _log = logger("inference")

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts_train.inference.fitted import map_grid
 from darts_train.inference.inputs import feature_stack, open_scenes
 from darts_train.inference.models import MapModel, open_model
 from darts_train.inference.parallel import device_names, map_in_parallel
 from darts_train.inference.places import scene_places
-from darts_train.inference.reach import check_overlap, mapper_of
-from darts_train.inference.room import told_when_unwritable
 from darts_train.inference.scene_maps import SceneMap, check_maps, map_scenes
-from darts_train.inference.streaming import Mapper
-from darts_train.inference.submission import member_names, write_previews, write_submission
+from darts_train.inference.windows.fitted import map_grid
+from darts_train.inference.windows.reach import check_overlap, mapper_of
+from darts_train.inference.windows.streaming import Mapper
+from darts_train.inference.writing.room import told_when_unwritable
+from darts_train.inference.writing.submission import member_names, write_previews, write_submission
 from darts_train.options.predicting import Devices, Maps, Predict, SceneFiles, Submission, Windows
 from darts_train.scenes.scene import Scene
 

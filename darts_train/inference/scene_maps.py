@@ -27,12 +27,13 @@ from darts_train.base.progress import track
 from darts_train.figures.maps import true_colour
 from darts_train.figures.quicklook import quicklook
 from darts_train.inference.directories import appearing_directory
-from darts_train.inference.fitted import map_grid, map_rows
-from darts_train.inference.manifest import facts, read_manifest, write_manifest
 from darts_train.inference.models import MapModel
-from darts_train.inference.picture_masks import MASK, check_mask_values, write_mask
-from darts_train.inference.polygons import segment_files, write_segments
-from darts_train.inference.rasters import (
+from darts_train.inference.windows.fitted import map_grid, map_rows
+from darts_train.inference.windows.streaming import Mapper, Preview
+from darts_train.inference.writing.manifest import facts, read_manifest, write_manifest
+from darts_train.inference.writing.picture_masks import MASK, check_mask_values, write_mask
+from darts_train.inference.writing.polygons import segment_files, write_segments
+from darts_train.inference.writing.rasters import (
     CLASSES,
     NODATA,
     PROBABILITIES,
@@ -42,9 +43,8 @@ from darts_train.inference.rasters import (
     open_map,
     write_cog,
 )
-from darts_train.inference.room import told_when_unwritable
-from darts_train.inference.streaming import Mapper, Preview
-from darts_train.inference.unfinished import Unfinished, unfinished_map
+from darts_train.inference.writing.room import told_when_unwritable
+from darts_train.inference.writing.unfinished import Unfinished, unfinished_map
 from darts_train.options.predicting import Maps
 from darts_train.scenes.scene import Scene
 

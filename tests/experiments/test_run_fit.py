@@ -10,8 +10,8 @@ from darts_train.base.errors import UserError
 from darts_train.experiments.evaluate_run import test_smp as run_test
 from darts_train.experiments.evaluating import figures as evaluation_figures
 from darts_train.experiments.one_run.settings import prepare_run
-from darts_train.export.comparison import fixed_shapes
 from darts_train.export.export import describe, export_model
+from darts_train.export.graphs.comparison import fixed_shapes
 from darts_train.inference.models import OnnxBackend, open_model
 from darts_train.models.model_file import load_model_file, save_model_file
 from darts_train.options.exporting import Export

@@ -10,7 +10,7 @@ from darts_train.artifacts.out_of_fold import OutOfFold
 from darts_train.base.errors import UserError
 from darts_train.dataset.reader import TrainData
 from darts_train.export.ensemble import build_ensemble, seen_rows
-from darts_train.export.member_scores import difference_interval, member_scores
+from darts_train.export.fitting.member_scores import difference_interval, member_scores
 from darts_train.models.model_file import load_model_file
 from darts_train.options.ensembles import Ensemble
 from darts_train.options.learning import Split

@@ -14,9 +14,9 @@ from darts_train.artifacts.run_record import RunRecord, write_record
 from darts_train.base.errors import UserError
 from darts_train.export import convert as convert_module
 from darts_train.export.convert import convert_lightning_checkpoint
-from darts_train.export.lineage import lineage_of
-from darts_train.export.model_card import model_card
-from darts_train.export.model_usage import usage
+from darts_train.export.model_files.lineage import lineage_of
+from darts_train.export.model_files.model_card import model_card
+from darts_train.export.model_files.model_usage import usage
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.locate import locate_model

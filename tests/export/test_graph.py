@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from darts_train.base.errors import UserError
-from darts_train.export.graph import Graph, graph_of
-from darts_train.export.onnx import runner, set_metadata
-from darts_train.export.onnx_graph import surround
+from darts_train.export.graphs.graph import Graph, graph_of
+from darts_train.export.graphs.onnx import runner, set_metadata
+from darts_train.export.graphs.onnx_graph import surround
 from darts_train.inference.backends.onnx_runtime import OnnxBackend
 from darts_train.inference.models import _open_onnx, activation
 from darts_train.models.fit import TILE, Fit

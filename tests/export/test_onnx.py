@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.export import onnx as onnx_module
-from darts_train.export.comparison import fixed_shapes, free_shapes, largest_difference, sample_image
 from darts_train.export.description import weights_hash
 from darts_train.export.export import export_model
-from darts_train.export.onnx import ExportError, check_opset, check_size
-from darts_train.export.pools import MatrixPool
+from darts_train.export.graphs import onnx as onnx_module
+from darts_train.export.graphs.comparison import fixed_shapes, free_shapes, largest_difference, sample_image
+from darts_train.export.graphs.onnx import ExportError, check_opset, check_size
+from darts_train.export.graphs.pools import MatrixPool
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import load_model_file, make_model_config, save_model_file

@@ -15,9 +15,9 @@ from darts_train.base.errors import UserError
 from darts_train.export.export import export_model
 from darts_train.export.formats import onnx_int8
 from darts_train.export.formats.onnx_half import halved
-from darts_train.export.onnx import build, runner
-from darts_train.export.quantise import quantised
-from darts_train.export.real_patches import choose_patches, open_patches
+from darts_train.export.graphs.onnx import build, runner
+from darts_train.export.graphs.quantise import quantised
+from darts_train.export.graphs.real_patches import choose_patches, open_patches
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import load_model_file, make_model_config, save_model_file
@@ -74,7 +74,7 @@ def metadata(path):
 
 def test_eight_bits(place, monkeypatch, single):
     """Through the command, with codes as input; the network's own export is the module's."""
-    monkeypatch.setattr("darts_train.export.onnx.build", lambda *_, **__: copied(single))
+    monkeypatch.setattr("darts_train.export.graphs.onnx.build", lambda *_, **__: copied(single))
     settings = Export(
         model=place / "m.ckpt", out=place / "int8.onnx", format="onnx-int8", graph_input="codes",
         calibration_data=place / "set", calibration_patches=4,
@@ -122,7 +122,7 @@ def test_patches_are_asked_for_once_and_one_at_a_time(single):
 
 def test_without_symbolic_shapes(single, monkeypatch):
     """Their inference gives up on some networks; then it goes without."""
-    from darts_train.export import quantise
+    from darts_train.export.graphs import quantise
 
     real, tried = quantise.quant_pre_process, []
 
@@ -146,7 +146,7 @@ def test_without_symbolic_shapes(single, monkeypatch):
 
 
 def test_half_precision(place, monkeypatch, single):
-    monkeypatch.setattr("darts_train.export.onnx.build", lambda *_, **__: copied(single))
+    monkeypatch.setattr("darts_train.export.graphs.onnx.build", lambda *_, **__: copied(single))
     out = place / "half.onnx"
     result = export_model(Export(model=place / "m.ckpt", out=out, format="onnx-fp16", graph_input="codes"))
     proto = onnx.load(out)
@@ -170,7 +170,7 @@ def test_beyond_the_range_of_half_precision(tmp_path, monkeypatch, single, inner
         weights = onnx.numpy_helper.to_array(entry) / np.float32(inner)
         weights = weights if folded else state[entry.name.removeprefix("network.")].numpy()
         entry.CopyFrom(onnx.numpy_helper.from_array(weights, entry.name))
-    monkeypatch.setattr("darts_train.export.onnx.build", lambda *_, **__: proto)
+    monkeypatch.setattr("darts_train.export.graphs.onnx.build", lambda *_, **__: proto)
     out = tmp_path / "none.onnx"
     with pytest.raises(UserError, match=f"{what}.*65504"):
         export_model(Export(model=tmp_path / "m.ckpt", out=out, format="onnx-fp16"))
@@ -200,7 +200,7 @@ def test_a_set_of_another_kind(place, tmp_path):
 
 def test_test_patches_are_not_looked_at(place, monkeypatch):
     """Of a run on the same set, training patches calibrate and validation patches compare."""
-    from darts_train.export import real_patches
+    from darts_train.export.graphs import real_patches
 
     opened = real_patches.TrainData.open(place / "set")
     rows = np.arange(len(opened))

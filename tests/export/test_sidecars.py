@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from darts_train.base.errors import UserError
 from darts_train.dataset.band_numbers import BandNumbers
-from darts_train.export import onnx as onnx_module
 from darts_train.export.export import export_model
+from darts_train.export.graphs import onnx as onnx_module
 from darts_train.export.sidecars import habitat
 from darts_train.export.sidecars.counts import Counts
 from darts_train.export.sidecars.dress import gaps_as_nan, logit

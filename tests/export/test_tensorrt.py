@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.export import onnx as onnx_module
 from darts_train.export.export import export_model
 from darts_train.export.formats import tensorrt
 from darts_train.export.formats.protocol import ExportError
 from darts_train.export.formats.tensorrt_command import as_text, docker_command, shapes_for, trtexec_command
 from darts_train.export.formats.tensorrt_engine import TrtexecBuilder, builder_here, read_output
-from darts_train.export.graph import Graph
+from darts_train.export.graphs import onnx as onnx_module
+from darts_train.export.graphs.graph import Graph
 from darts_train.models.model_file import load_model_file
 from darts_train.options.exporting import Export
 from tests.support.exporting import quick_build, saved_model

@@ -11,7 +11,7 @@ from darts_train.base.errors import UserError
 from darts_train.export.export import export_model
 from darts_train.export.formats import torch_export, torchscript
 from darts_train.export.formats.protocol import ExportError
-from darts_train.export.graph import Graph
+from darts_train.export.graphs.graph import Graph
 from darts_train.models.model_file import load_model_file
 from darts_train.options.exporting import Export
 from tests.support.exporting import saved_model

@@ -14,7 +14,7 @@ from darts_train.features.stack import FeatureStack
 from darts_train.inference.inputs import open_scenes
 from darts_train.inference.places import scene_places
 from darts_train.inference.scene_maps import map_scenes
-from darts_train.inference.streaming import Mapper
+from darts_train.inference.windows.streaming import Mapper
 from darts_train.options.predicting import Maps, SceneFiles
 from darts_train.scenes.satellite import SatelliteScene
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from darts_train.inference import polygons
-from darts_train.inference.objects import EIGHT, ObjectFinder
-from darts_train.inference.polygons import write_segments
-from darts_train.inference.rasters import CLASSES, PROBABILITIES, tiff
+from darts_train.inference.writing import polygons
+from darts_train.inference.writing.objects import EIGHT, ObjectFinder
+from darts_train.inference.writing.polygons import write_segments
+from darts_train.inference.writing.rasters import CLASSES, PROBABILITIES, tiff
 from darts_train.raster.grid import Grid
 
 UTM = "EPSG:32608"

@@ -13,11 +13,11 @@ from PIL import Image
 
 from darts_train.base.errors import UserError
 from darts_train.features.stack import FeatureStack
-from darts_train.inference import unfinished
-from darts_train.inference.rasters import Mosaic, tiff, write_cog
 from darts_train.inference.scene_maps import check_maps, map_scenes
-from darts_train.inference.streaming import Mapper
-from darts_train.inference.submission import member_names, write_previews, write_submission
+from darts_train.inference.windows.streaming import Mapper
+from darts_train.inference.writing import unfinished
+from darts_train.inference.writing.rasters import Mosaic, tiff, write_cog
+from darts_train.inference.writing.submission import member_names, write_previews, write_submission
 from darts_train.options.predicting import Maps, Submission
 from darts_train.raster.grid import Grid
 from darts_train.scenes.photos.fit import FittedScene, fitted_grid

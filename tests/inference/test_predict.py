@@ -12,7 +12,7 @@ from scipy import ndimage
 from darts_train.base.errors import UserError
 from darts_train.features.stack import FeatureStack
 from darts_train.inference import scene_maps as module
-from darts_train.inference.streaming import read_area
+from darts_train.inference.windows.streaming import read_area
 from darts_train.raster.band import Band
 from darts_train.raster.encoding import encode
 from darts_train.raster.patches import Window

@@ -9,9 +9,9 @@ import pytest
 import tritonclient.http
 
 from darts_train.base.errors import UserError
-from darts_train.inference import unfinished
 from darts_train.inference.kserve import patience
 from darts_train.inference.predict_remote import open_remote, predict_remote
+from darts_train.inference.writing import unfinished
 from darts_train.options.predicting import Maps, SceneFiles, Windows
 from darts_train.options.serving import RemoteModel
 from tests.inference.test_predict import crop

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.models import MapModel, activation
-from darts_train.inference.streaming import Mapper, Preview, read_area
+from darts_train.inference.windows.streaming import Mapper, Preview, read_area
 from darts_train.models.input_spec import InputSpecification
 from darts_train.raster.band import NODATA, Band
 from darts_train.raster.encoding import encode
@@ -119,7 +119,7 @@ def test_the_network_sees_no_data_where_the_quality_is_invalid():
 
 
 def test_preview_keeps_every_nth_pixel(monkeypatch):
-    monkeypatch.setattr("darts_train.inference.reading.PREVIEW_PIXELS", 10)
+    monkeypatch.setattr("darts_train.inference.windows.reading.PREVIEW_PIXELS", 10)
     scene = ArrayScene(np.random.default_rng(0).uniform(0, 1, (2, 33, 47)).astype(np.float32))
     preview = Preview.of(scene)
     list(mapper(Sum(), ("a", "b"), 16, 5, 2).run(scene, preview))

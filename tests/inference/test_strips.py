@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.models import activation
-from darts_train.inference.streaming import Mapper, Preview
+from darts_train.inference.windows.streaming import Mapper, Preview
 from darts_train.options.preprocessing import Patches
 from darts_train.preprocess.patching import Recipe, Sample, cut_tile
 from darts_train.raster.encoding import encode

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from darts_train.inference.symmetries import SETS, applied, augmented, undone
+from darts_train.inference.windows.symmetries import SETS, applied, augmented, undone
 
 CODES = np.random.default_rng(0).integers(0, 9000, (2, 3, 5, 8), np.uint16)
 

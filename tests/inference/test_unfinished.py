@@ -10,10 +10,12 @@ import pytest
 
 from darts_train.base.errors import UserError
 from darts_train.features.stack import FeatureStack
-from darts_train.inference import reading, scene_maps, unfinished
-from darts_train.inference.manifest import facts
+from darts_train.inference import scene_maps
 from darts_train.inference.scene_maps import map_scenes
-from darts_train.inference.streaming import Mapper, Preview
+from darts_train.inference.windows import reading
+from darts_train.inference.windows.streaming import Mapper, Preview
+from darts_train.inference.writing import unfinished
+from darts_train.inference.writing.manifest import facts
 from darts_train.options.predicting import Maps
 from darts_train.scenes.raster_scene import RasterScene
 from tests.support.forking import fork_server

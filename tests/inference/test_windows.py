@@ -12,9 +12,9 @@ from torch import nn
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.backends.torch_network import TorchBackend
 from darts_train.inference.models import MapModel
-from darts_train.inference.reach import measured_reach, usual_overlap
-from darts_train.inference.streaming import Mapper, Preview
-from darts_train.inference.symmetries import MERGES, SETS
+from darts_train.inference.windows.reach import measured_reach, usual_overlap
+from darts_train.inference.windows.streaming import Mapper, Preview
+from darts_train.inference.windows.symmetries import MERGES, SETS
 from darts_train.models.full_resolution import FullResolutionNetwork
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.raster.blending import CURVES
@@ -136,7 +136,7 @@ def test_a_map_goes_on_from_any_row(first):
 
 
 def test_rows_come_as_they_are_finished_and_are_not_taken_back(monkeypatch):
-    monkeypatch.setattr("darts_train.inference.streaming.ROWS_VALUES", 400)
+    monkeypatch.setattr("darts_train.inference.windows.streaming.ROWS_VALUES", 400)
     scene = noise(70, 40)
     mapper = Mapper(model_of(Pixelwise(), ("a", "b", "c")), FeatureStack(SPEC.names), 16, 4, 2)
     parts = []

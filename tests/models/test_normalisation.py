@@ -120,9 +120,7 @@ def test_a_model_file_and_an_export_say_how(kind, monkeypatch):
     assert ("statistics" in config) == (kind in OF_SET)
     network = torch.nn.Linear(1, 1)
     loaded = LoadedModel(network, facts.spec, facts.classes, 0.5, 32, {}, config)
-    props = {
-        key: json.dumps(value) for key, value in description.describe(loaded, 0.0, True).items()
-    }
+    props = {key: json.dumps(value) for key, value in description.describe(loaded, 0.0, True).items()}
     assert InputSpecification.from_config({key: json.loads(text) for key, text in props.items()}) == spec
 
 

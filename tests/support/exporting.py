@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from darts_train.export.comparison import sample_image
+from darts_train.export.graphs.comparison import sample_image
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config, save_model_file
@@ -19,7 +19,7 @@ BANDS = (CATALOGUE["red"], CATALOGUE["slope"])
 
 
 def quick_build(model, opset: int, free: bool):
-    """What `export.onnx.build` gives, by torch's older exporter: a tenth of the time, and enough for small networks."""
+    """What `export.graphs.onnx.build` gives, by torch's older exporter: a tenth of the time, and enough for small networks."""
     target = io.BytesIO()
     axes = {0: "batch", 2: "height", 3: "width"} if free else {0: "batch"}
     with warnings.catch_warnings():

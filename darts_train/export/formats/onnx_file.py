@@ -2,14 +2,14 @@
 
 from darts_train.export.description import describe
 from darts_train.export.formats.protocol import Written
-from darts_train.export.graph import graph_of
-from darts_train.export.onnx import check_opset, set_metadata, to_onnx
+from darts_train.export.graphs.graph import graph_of
+from darts_train.export.graphs.onnx import check_opset, set_metadata, to_onnx
 from darts_train.models.model_file import LoadedModel
 from darts_train.options.exporting import Export
 
 
 class OnnxFile:
-    """Writes one ONNX file, see `export/onnx.py`."""
+    """Writes one ONNX file, see `export/graphs/onnx.py`."""
 
     suffix = ".onnx"
 

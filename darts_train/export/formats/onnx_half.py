@@ -14,9 +14,9 @@ import onnx
 from darts_train.base.errors import UserError
 from darts_train.export.description import describe
 from darts_train.export.formats.protocol import ExportError, Written
-from darts_train.export.graph import Graph, graph_of
-from darts_train.export.onnx import check_opset, runner, set_metadata, to_onnx
-from darts_train.export.onnx_graph import surround
+from darts_train.export.graphs.graph import Graph, graph_of
+from darts_train.export.graphs.onnx import check_opset, runner, set_metadata, to_onnx
+from darts_train.export.graphs.onnx_graph import surround
 from darts_train.models.model_file import LoadedModel
 from darts_train.options.exporting import Export
 

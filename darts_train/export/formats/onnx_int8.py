@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from darts_train.base.log import logger
-from darts_train.export.comparison import Logits
 from darts_train.export.description import describe
 from darts_train.export.formats.onnx_half import require_free
 from darts_train.export.formats.protocol import ExportError, Written
-from darts_train.export.graph import Graph, graph_of
-from darts_train.export.onnx import check_opset, runner, set_metadata, to_onnx
-from darts_train.export.onnx_graph import surround
-from darts_train.export.quantise import quantised
-from darts_train.export.real_patches import RealPatches, open_patches
+from darts_train.export.graphs.comparison import Logits
+from darts_train.export.graphs.graph import Graph, graph_of
+from darts_train.export.graphs.onnx import check_opset, runner, set_metadata, to_onnx
+from darts_train.export.graphs.onnx_graph import surround
+from darts_train.export.graphs.quantise import quantised
+from darts_train.export.graphs.real_patches import RealPatches, open_patches
 from darts_train.metrics.confusion import confusion_matrix, count_metrics
 from darts_train.models.model_file import LoadedModel
 from darts_train.options.exporting import Export

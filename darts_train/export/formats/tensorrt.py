@@ -10,12 +10,12 @@ from typing import Any
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.export.comparison import Shape, small_size
 from darts_train.export.formats.protocol import ExportError, Written
 from darts_train.export.formats.tensorrt_command import Shapes, as_text, docker_command, shapes_for, trtexec_command
 from darts_train.export.formats.tensorrt_engine import Builder, builder_here
-from darts_train.export.graph import Graph, graph_of
-from darts_train.export.onnx import IMAGE, check_opset, to_onnx
+from darts_train.export.graphs.comparison import Shape, small_size
+from darts_train.export.graphs.graph import Graph, graph_of
+from darts_train.export.graphs.onnx import IMAGE, check_opset, to_onnx
 from darts_train.models.model_file import LoadedModel
 from darts_train.options.exporting import Export
 

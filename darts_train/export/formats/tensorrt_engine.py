@@ -13,9 +13,9 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.export.comparison import Logits
 from darts_train.export.formats.tensorrt_command import Shapes, run_command, trtexec_command
-from darts_train.export.onnx import IMAGE, LOGITS
+from darts_train.export.graphs.comparison import Logits
+from darts_train.export.graphs.onnx import IMAGE, LOGITS
 
 _log = logger("export")
 

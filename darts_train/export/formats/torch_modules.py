@@ -7,8 +7,8 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.export.comparison import Logits, reference
-from darts_train.export.graph import Graph
+from darts_train.export.graphs.comparison import Logits, reference
+from darts_train.export.graphs.graph import Graph
 from darts_train.models.normalisation import OF_SAMPLE
 
 METADATA = "metadata.json"  # the extra file in an archive of torch

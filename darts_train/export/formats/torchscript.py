@@ -19,11 +19,11 @@ from torch.nn import functional
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.export.comparison import TOLERANCE, sample_image
 from darts_train.export.description import describe
 from darts_train.export.formats.protocol import ExportError, Written
 from darts_train.export.formats.torch_modules import METADATA, module_runner, require_one_rule, takes_free_sizes
-from darts_train.export.graph import Graph, graph_of
+from darts_train.export.graphs.comparison import TOLERANCE, sample_image
+from darts_train.export.graphs.graph import Graph, graph_of
 from darts_train.models.model_file import LoadedModel
 from darts_train.options.exporting import Export
 

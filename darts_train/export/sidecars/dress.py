@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from darts_train.export.comparison import Logits
 from darts_train.export.formats.protocol import ExportError
-from darts_train.export.onnx import runner, set_metadata
+from darts_train.export.graphs.comparison import Logits
+from darts_train.export.graphs.onnx import runner, set_metadata
 from darts_train.export.sidecars.counts import Counts
 
 _PREFIX = "sidecar_"

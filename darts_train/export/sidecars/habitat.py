@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from darts_train.base.errors import UserError
 from darts_train.base.files import write_json
 from darts_train.base.log import logger
-from darts_train.export.comparison import Logits
 from darts_train.export.formats.protocol import Written
+from darts_train.export.graphs.comparison import Logits
 from darts_train.export.sidecars.dress import logit
 from darts_train.export.sidecars.legacy_heads import facts, model_class, two_heads
 from darts_train.export.sidecars.protocol import json_beside

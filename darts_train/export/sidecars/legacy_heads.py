@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_train.base.errors import UserError
-from darts_train.export.comparison import Logits
+from darts_train.export.graphs.comparison import Logits
 from darts_train.export.sidecars.dress import logit
 from darts_train.models.factory import stride
 from darts_train.models.locate import locate_model

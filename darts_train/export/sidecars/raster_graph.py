@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from darts_train.export.comparison import Logits, Shape
 from darts_train.export.formats.protocol import Written
 from darts_train.export.formats.torch_modules import takes_free_sizes
-from darts_train.export.graph import Graph
+from darts_train.export.graphs.comparison import Logits, Shape
+from darts_train.export.graphs.graph import Graph
 from darts_train.export.sidecars import dress
 from darts_train.export.sidecars.counts import Counts, counts_of, in_counts, require_counts
 from darts_train.models.model_file import LoadedModel

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from darts_train.inference.map_files import MapFile
-from darts_train.inference.rasters import NODATA
+from darts_train.inference.writing.rasters import NODATA
 from darts_train.raster.band import IGNORE_INDEX
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterioWindow
 
-from darts_train.inference.rasters import NODATA, open_map
+from darts_train.inference.writing.rasters import NODATA, open_map
 from darts_train.raster.grid import Grid
 from darts_train.raster.strips import strips
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from darts_train.inference.rasters import NODATA
+from darts_train.inference.writing.rasters import NODATA
 from darts_train.raster.grid import Grid
 from darts_train.raster.masks import erode_valid
 from darts_train.raster.morphology import closed, majority, opened

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from darts_train.inference.rasters import NODATA
+from darts_train.inference.writing.rasters import NODATA
 from darts_train.raster.components import StripComponents, Tally, with_rows_around
 
 Classes = NDArray[np.uint8]

@@ -29,7 +29,7 @@ from darts_train.inference.postprocessing.local_steps import LocalSteps
 from darts_train.inference.postprocessing.objects import drop_objects, fill_holes
 from darts_train.inference.postprocessing.quality import Quality
 from darts_train.inference.postprocessing.segments import SEGMENTS, write_objects
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES
+from darts_train.inference.writing.rasters import CLASSES, NODATA, PROBABILITIES
 from darts_train.options.postprocessing import Mending, Trusted
 from darts_train.raster.strips import strips
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from darts_train.inference.map_files import MapFile
-from darts_train.inference.polygons import write_segments
 from darts_train.inference.postprocessing.files import create_raster
-from darts_train.inference.rasters import CLASSES, NODATA, PROBABILITIES
+from darts_train.inference.writing.polygons import write_segments
+from darts_train.inference.writing.rasters import CLASSES, NODATA, PROBABILITIES
 from darts_train.raster.patches import Window
 from darts_train.raster.strips import strips
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from darts_train.export.lineage import Lineage
-from darts_train.export.model_usage import usage
+from darts_train.export.model_files.lineage import Lineage
+from darts_train.export.model_files.model_usage import usage
 
 FEW = 10  # scenes, below which an interval of theirs says too little
 _SCORES = ("JaccardIndex", "F1Score", "Precision", "Recall", "AUROC", "AveragePrecision", "Accuracy",

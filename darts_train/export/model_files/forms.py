@@ -12,8 +12,8 @@ import torch
 from darts_train.base.directories import appearing_directory, staging_directory
 from darts_train.base.errors import UserError
 from darts_train.base.files import atomic_path, fsync_directory, write_text
-from darts_train.export.lineage import Lineage
-from darts_train.export.model_card import model_card
+from darts_train.export.model_files.lineage import Lineage
+from darts_train.export.model_files.model_card import model_card
 from darts_train.models.locate import FOLDER_CONFIG, FOLDER_WEIGHTS
 from darts_train.models.model_file import save_model_file
 from darts_train.models.safetensors_file import SUFFIX, config_beside, write_safetensors

@@ -19,7 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from darts_train.base.errors import UserError
-from darts_train.export.comparison import Logits, Shape, compare, fixed_shapes, free_shapes, sample_image, small_size
+from darts_train.export.graphs.comparison import (
+    Logits,
+    Shape,
+    compare,
+    fixed_shapes,
+    free_shapes,
+    sample_image,
+    small_size,
+)
 from darts_train.models.factory import stride, takes
 from darts_train.models.input_spec import FloatArray, InputSpecification
 from darts_train.models.model_file import LoadedModel

@@ -11,8 +11,8 @@ import numpy as np
 
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import atomic_path
-from darts_train.inference.rasters import NODATA, Mosaic, copy_raster, open_map
 from darts_train.inference.scene_maps import SceneMap
+from darts_train.inference.writing.rasters import NODATA, Mosaic, copy_raster, open_map
 from darts_train.options.predicting import Submission
 from darts_train.scenes.raster_file import grid_of
 

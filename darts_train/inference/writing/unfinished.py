@@ -24,8 +24,8 @@ from darts_train.base.files import remove_tree, write_bytes, write_json
 from darts_train.base.locks import exclusive_lock
 from darts_train.base.log import logger
 from darts_train.inference.models import MapModel
-from darts_train.inference.rasters import NODATA, percent, tiff
-from darts_train.inference.streaming import Preview, Rows
+from darts_train.inference.windows.streaming import Preview, Rows
+from darts_train.inference.writing.rasters import NODATA, percent, tiff
 from darts_train.raster.grid import Grid
 
 STRIP_ROWS = 256  # at least; fewer would be many files

@@ -22,7 +22,7 @@ from darts_train.base.log import logger
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.backends.protocol import Codes, Logits
 from darts_train.inference.models import MapModel
-from darts_train.inference.streaming import Mapper
+from darts_train.inference.windows.streaming import Mapper
 from darts_train.options.predicting import Windows
 from darts_train.raster.band import Band
 from darts_train.raster.encoding import encode

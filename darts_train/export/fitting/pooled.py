@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from darts_train.artifacts.out_of_fold import OutOfFold, open_out_of_fold
 from darts_train.base.errors import UserError, listing
 from darts_train.base.progress import track
-from darts_train.export.members import Member, RunParts
-from darts_train.export.seen_set import SeenSet, batches, chosen_pixels, open_seen
+from darts_train.export.fitting.members import Member, RunParts
+from darts_train.export.fitting.seen_set import SeenSet, batches, chosen_pixels, open_seen
 from darts_train.metrics.histogram import BINS, binary_histogram
 from darts_train.metrics.mixture import log_loss, mixture_weights
 

@@ -18,9 +18,9 @@ from rasterio.windows import Window as RasterioWindow
 from shapely.geometry.polygon import orient
 
 from darts_train.base.errors import UserError
-from darts_train.inference.objects import Found, ObjectFinder
-from darts_train.inference.rasters import CLASSES, COG_BLOCK, PROBABILITIES, open_map
-from darts_train.inference.segment_files import WRITERS
+from darts_train.inference.writing.objects import Found, ObjectFinder
+from darts_train.inference.writing.rasters import CLASSES, COG_BLOCK, PROBABILITIES, open_map
+from darts_train.inference.writing.segment_files import WRITERS
 from darts_train.raster.grid import Grid
 
 WGS84 = 4326

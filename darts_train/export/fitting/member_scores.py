@@ -17,7 +17,7 @@ from darts_train.base.errors import UserError
 from darts_train.base.progress import track
 from darts_train.export.calibrate import untempered
 from darts_train.export.ensemble import seen_rows
-from darts_train.export.seen_set import SeenSet, batches, open_seen
+from darts_train.export.fitting.seen_set import SeenSet, batches, open_seen
 from darts_train.metrics.confusion import confusion_matrix
 from darts_train.metrics.intervals import LEVEL, RESAMPLES, SEED, jaccard
 from darts_train.models.ensemble import EnsembleNetwork

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from darts_train.inference.streaming import Mapper, Preview, Rows
+from darts_train.inference.windows.streaming import Mapper, Preview, Rows
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
 from darts_train.raster.resampling import resample_in_strips

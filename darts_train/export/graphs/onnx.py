@@ -19,11 +19,11 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.base.log import logger
-from darts_train.export.comparison import TOLERANCE, Logits, free_shapes, reference, sample_image
 from darts_train.export.formats.protocol import ExportError
-from darts_train.export.graph import Graph
-from darts_train.export.onnx_graph import surround
-from darts_train.export.pools import with_matrix_pools
+from darts_train.export.graphs.comparison import TOLERANCE, Logits, free_shapes, reference, sample_image
+from darts_train.export.graphs.graph import Graph
+from darts_train.export.graphs.onnx_graph import surround
+from darts_train.export.graphs.pools import with_matrix_pools
 from darts_train.models.model_file import LoadedModel
 
 LOWEST_OPSET = 18  # what torch's exporter writes; its conversion to older sets fails without saying so

@@ -13,7 +13,7 @@ from typing import Any
 
 from darts_train.base.files import write_json
 from darts_train.base.hashes import hash_file, hash_json
-from darts_train.inference.streaming import Mapper
+from darts_train.inference.windows.streaming import Mapper
 from darts_train.options.predicting import Maps
 from darts_train.scenes.photos.fit import FittedScene
 from darts_train.scenes.scene import Scene

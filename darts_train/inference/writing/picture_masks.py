@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from darts_train.base.errors import UserError
-from darts_train.inference.rasters import NODATA, Mosaic, copy_raster
+from darts_train.inference.writing.rasters import NODATA, Mosaic, copy_raster
 
 MASK = "classes.png"
 CLASS_INDEX = "0,1"  # of --mask-values: 0, 1, and 2, 3, … of further classes

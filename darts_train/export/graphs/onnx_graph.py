@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from darts_train.export.graph import Graph, multipliers
+from darts_train.export.graphs.graph import Graph, multipliers
 from darts_train.models.normalisation import OF_SAMPLE, PERCENTS
 from darts_train.raster.band import NODATA
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from darts_train.base.ahead import ahead
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.models import MapModel
-from darts_train.inference.reading import Piece, Preview, Reader, Source, read_area
-from darts_train.inference.symmetries import Probabilities, augmented
+from darts_train.inference.windows.reading import Piece, Preview, Reader, Source, read_area
+from darts_train.inference.windows.symmetries import Probabilities, augmented
 from darts_train.raster.blending import Part, take_in
 from darts_train.raster.cutting import Cut
 from darts_train.scenes.scene import Scene

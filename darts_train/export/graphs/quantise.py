@@ -25,7 +25,7 @@ from onnxruntime.quantization import (
 
 from darts_train.base.disk_room import told_when_full
 from darts_train.base.log import logger
-from darts_train.export.comparison import Logits
+from darts_train.export.graphs.comparison import Logits
 
 _log = logger("export")
 
