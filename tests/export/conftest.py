@@ -1,4 +1,4 @@
-"""What makes exports to ONNX quick in tests: torch builds its table of operators anew for each, for half of the time."""
+"""What makes exports quick in tests: torch builds its table of operators anew for each, for half of the time."""
 
 import functools
 

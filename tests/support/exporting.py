@@ -19,7 +19,7 @@ BANDS = (CATALOGUE["red"], CATALOGUE["slope"])
 
 
 def quick_build(model, opset: int, free: bool):
-    """What `export.graphs.onnx.build` gives, by torch's older exporter: a tenth of the time, and enough for small networks."""
+    """What `graphs.onnx.build` gives, by torch's older exporter: a tenth of the time, and enough for small networks."""
     target = io.BytesIO()
     axes = {0: "batch", 2: "height", 3: "width"} if free else {0: "batch"}
     with warnings.catch_warnings():
