@@ -134,8 +134,8 @@ def main() -> None:
             print(f"{name}: passed over, {task.source} is not there")
 
 
-def compare(name: str, task: Task, root: Path, seeds: list[int]) -> None:
-    """Print what networks and trees reach on the part that tests."""
+def train_data(task: Task, root: Path) -> learning.Data:
+    """The task's scenes as train data below `root`."""
     data = learning.Data(train_data_dir=root / "set", **task.data)
     preprocess_raster_train_data(
         raster=Raster(**task.raster),
@@ -143,6 +143,12 @@ def compare(name: str, task: Task, root: Path, seeds: list[int]) -> None:
         patches=Patches(**task.patches),
         photos=task.photos,
     )
+    return data
+
+
+def compare(name: str, task: Task, root: Path, seeds: list[int]) -> None:
+    """Print what networks and trees reach on the part that tests."""
+    data = train_data(task, root)
     split = learning.Split(fold_method=None, **task.split)
     artifacts = learning.Artifacts(artifact_dir=root / "artifacts")
     trees = train_pixel_baseline(Baseline(), data, split, artifacts).metrics["test/JaccardIndex"]
@@ -174,7 +180,7 @@ def out_of_fold_threshold(task: Task, data: learning.Data, artifacts: learning.A
         data=data,
         split=learning.Split(**task.split | task.folds),
         hyperparameters=hyperparameters(task),
-        training=training(task),
+        training=training(task.epochs),
         cross_validation=CrossValidation(cv_name="folds", oof=True),
         repeats=Repeats(n_randoms=1),
         scoring=Scoring(),
@@ -192,11 +198,11 @@ def hyperparameters(task: Task) -> learning.Hyperparameters:
     return learning.Hyperparameters(**{"loss": task.loss, "ema_decay": 0.98} | task.network)
 
 
-def training(task: Task) -> learning.Training:
+def training(epochs: int) -> learning.Training:
     """All epochs, and what the network is at their end."""
     return learning.Training(
-        max_epochs=task.epochs,
-        check_val_every_n_epoch=task.epochs,
+        max_epochs=epochs,
+        check_val_every_n_epoch=epochs,
         early_stopping_patience=0,
         plot_every_n_val_epochs=0,
         precision="32",
@@ -213,7 +219,7 @@ def learned(
         data=data,
         split=split,
         hyperparameters=hyperparameters(task),
-        training=training(task),
+        training=training(task.epochs),
         run=learning.Run(run_name=f"seed-{seed}", random_seed=seed),
         artifacts=artifacts,
         device=device,

@@ -12,15 +12,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from beyond_pixels import Task, tasks
+from beyond_pixels import Task, hyperparameters, tasks, train_data, training
 
 from darts_train.dataset.reader import TrainData
 from darts_train.dataset.splitting.splits import make_split
 from darts_train.experiments.cross_validation import cross_validation_smp
 from darts_train.options import learning
-from darts_train.options.preprocessing import Output, Patches, Raster
 from darts_train.options.searching import CrossValidation, Repeats, Scoring
-from darts_train.preprocess.raster import preprocess_raster_train_data
 
 FOLDS = 5
 EPOCHS = {"forest": 12, "floods": 24}
@@ -44,26 +42,13 @@ def main() -> None:
 
 def cross_validated(task: Task, root: Path, epochs: int) -> tuple[learning.Data, learning.Split, Path]:
     """Train data, split and directory of a cross-validation over what is not held out."""
-    data = learning.Data(train_data_dir=root / "set", **task.data)
-    preprocess_raster_train_data(
-        raster=Raster(**task.raster),
-        output=Output(train_data_dir=data.train_data_dir),
-        patches=Patches(**task.patches),
-        photos=task.photos,
-    )
+    data = train_data(task, root)
     split = learning.Split(fold_method="group-stratified", group_by="sample_id", total_folds=FOLDS, **task.split)
     result = cross_validation_smp(
         data=data,
         split=split,
-        hyperparameters=learning.Hyperparameters(**{"loss": task.loss, "ema_decay": 0.98} | task.network),
-        training=learning.Training(
-            max_epochs=epochs,
-            check_val_every_n_epoch=epochs,
-            early_stopping_patience=0,
-            plot_every_n_val_epochs=0,
-            precision="32",
-            cache="memory",
-        ),
+        hyperparameters=hyperparameters(task),
+        training=training(epochs),
         cross_validation=CrossValidation(cv_name="folds", oof=True),
         repeats=Repeats(n_randoms=1),
         scoring=Scoring(scoring_metric=("val/JaccardIndex",)),

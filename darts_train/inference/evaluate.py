@@ -14,12 +14,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from darts_train.base.directories import appearing_directory
 from darts_train.base.errors import UserError, listing
 from darts_train.base.files import require_writable, write_json
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.base.provenance import now, package_versions
-from darts_train.inference.directories import appearing_directory
 from darts_train.inference.evaluating.atlas import Image, open_images, write_atlas
 from darts_train.inference.evaluating.counting import PERCENT_BINS, UNIT_BINS, Scene, Tile, count_pixels
 from darts_train.inference.evaluating.objects import compare_objects, compare_outlines

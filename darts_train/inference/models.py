@@ -18,7 +18,7 @@ from darts_train.inference.backends.onnx_runtime import OnnxBackend, open_sessio
 from darts_train.inference.backends.protocol import Backend, Codes, Logits
 from darts_train.inference.backends.torch_network import TorchBackend
 from darts_train.models.factory import check_patch_size, stride
-from darts_train.models.fit import Fit
+from darts_train.models.facts import facts_of
 from darts_train.models.input_spec import InputLayer, InputSpecification
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
@@ -130,27 +130,15 @@ def _open_torch(path: Path, window_size: int | None, device: str | None, precisi
 
 
 def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple[MapModel, int]:
-    session, facts = open_session(require_file(path, "--model"), device)
-    if facts.get("sidecar"):
-        raise UserError(
-            f"{path} was made for {facts['sidecar']}, which prepares images otherwise; give its model file."
-        )
-    try:
-        spec = InputSpecification.from_config(facts)
-        patch_size, step = int(facts["patch_size"]), int(facts["stride"])
-        classes, threshold = tuple(facts["classes"]), float(facts["threshold"])
-        fit = Fit(facts.get("fit", "tile"), int(facts.get("fit_size", patch_size)), patch_size, spec.nodata_fill)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: its metadata lack {error}; export it with darts export-model.") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error} Export it with darts export-model.") from None
-    size = window_size or patch_size
-    side = fit.side(size)
-    step = 1 if facts.get("graph_padding") else step
-    if side % step or (side != fit.side(patch_size) and not facts.get("free_sizes")):
-        allowed = f"multiples of {step}" if facts.get("free_sizes") else f"{patch_size} only"
+    session, said = open_session(require_file(path, "--model"), device)
+    if said.get("sidecar"):
+        raise UserError(f"{path} was made for {said['sidecar']}, which prepares images otherwise; give its model file.")
+    facts = facts_of(said, path)
+    size = window_size or facts.patch_size
+    side = facts.fit.side(size)
+    if side % facts.stride or (side != facts.fit.side(facts.patch_size) and not facts.free_sizes):
+        allowed = f"multiples of {facts.stride}" if facts.free_sizes else f"{facts.patch_size} only"
         raise UserError(f"--window-size: {size} does not fit {path.name}; it takes {allowed}.")
-    source = dict(facts.get("source") or {})
-    graph = (str(facts.get("graph_input", "normalised")), bool(facts.get("graph_activation")))
-    facts_of = (spec, classes, threshold, patch_size, source)
-    return MapModel(path, OnnxBackend(session, spec, fit, *graph), *facts_of, fit.stride(step)), size
+    backend = OnnxBackend(session, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
+    of_map = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
+    return MapModel(path, backend, *of_map, facts.fit.stride(facts.stride)), size

@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
 
+from darts_train.base.directories import appearing_directory
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_writable
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.figures.maps import true_colour
 from darts_train.figures.quicklook import quicklook
-from darts_train.inference.directories import appearing_directory
 from darts_train.inference.models import MapModel
 from darts_train.inference.windows.fitted import map_grid, map_rows
 from darts_train.inference.windows.streaming import Mapper, Preview

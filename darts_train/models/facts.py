@@ -117,10 +117,11 @@ def _of_onnx(path: Path) -> dict[str, Any] | None:
         properties = onnx.load(path, load_external_data=False).metadata_props
     except Exception as error:  # protobuf and onnx have classes of their own
         raise UserError(f"{path} is no ONNX model ({' '.join(str(error).split())[:120]}).") from None
-    return {entry.key: _plain(entry.value) for entry in properties} or None
+    return {entry.key: plain_value(entry.value) for entry in properties} or None
 
 
-def _plain(text: str) -> Any:
+def plain_value(text: str) -> Any:
+    """A property of an ONNX file: JSON where it is, else the text."""
     try:
         return json.loads(text)
     except ValueError:

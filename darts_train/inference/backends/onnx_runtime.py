@@ -1,6 +1,5 @@
 """A network in ONNX Runtime: on a CUDA device where the installed runtime has one, else on the CPU."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.inference.backends.protocol import Codes, Logits
+from darts_train.models.facts import plain_value
 from darts_train.models.fit import Fit
 from darts_train.models.input_spec import InputSpecification
 from darts_train.raster.band import NODATA
@@ -106,11 +106,4 @@ def open_session(path: Path, device: str | None = None) -> tuple[Any, dict[str, 
     except Exception as error:  # the runtime raises classes of its own that share nothing but Exception
         raise UserError(f"{path} is no ONNX model that can be run ({' '.join(str(error).split())[:120]}).") from None
     texts = session.get_modelmeta().custom_metadata_map
-    return session, {key: _plain(text) for key, text in texts.items()}
-
-
-def _plain(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return session, {key: plain_value(text) for key, text in texts.items()}

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
+from darts_train.base.directories import appearing_directory
 from darts_train.base.errors import UserError
 from darts_train.base.files import write_json
 from darts_train.base.log import logger
 from darts_train.base.progress import track
 from darts_train.base.provenance import now, package_versions
-from darts_train.inference.directories import appearing_directory
 from darts_train.inference.map_files import MapFile
 from darts_train.inference.postprocessing.files import create_raster, read_strips, write_strips
 from darts_train.inference.postprocessing.local_steps import LocalSteps

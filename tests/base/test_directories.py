@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from darts_train.inference.directories import appearing_directory
+from darts_train.base.directories import appearing_directory
 
 
 def dead_process() -> int:
