@@ -50,8 +50,8 @@ class SceneTask:
 def device_names(text: str | None, devices: Devices, scene_count: int | None = None) -> tuple[str, ...]:
     """The device of each process: those of `--device A,B`, in turn where there are more workers.
 
-    No more than there are scenes. Raises UserError for a device that is not here or given twice, and for several with
-    a cluster, whose workers have their own.
+    No more than there are scenes. Raises UserError for a device that is not here or given twice, for a CPU beside
+    another kind, and for several with a cluster, whose workers have their own.
     """
     names = tuple(part.strip() for part in (text or "auto").split(","))
     if devices.scheduler is not None:
@@ -61,6 +61,8 @@ def device_names(text: str | None, devices: Devices, scene_count: int | None = N
     resolved = [str(torch_device(name)) for name in names]
     if len(set(resolved)) < len(resolved):
         raise UserError(f"--device: {text} names a device twice; --workers is the number of processes.")
+    if len({name.partition(":")[0] for name in resolved}) > 1:  # a map says what made it, and is kept for that alone
+        raise UserError(f"--device: {text} are of two kinds, which do not say the same to the last bit; give one kind.")
     wanted = devices.workers or len(names)
     if wanted < len(names):
         raise UserError(f"--workers: {wanted} processes are fewer than the devices {text}.")

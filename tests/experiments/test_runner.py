@@ -19,6 +19,7 @@ from darts_train.experiments import alone
 from darts_train.experiments.database.lease import Leases
 from darts_train.experiments.database.storage import database_url, open_database
 from darts_train.experiments.failures import BugError
+from darts_train.experiments.searching import runner as runner_module
 from darts_train.experiments.searching.runner import open_runner
 from darts_train.experiments.searching.sampling import point
 from darts_train.experiments.searching.study import best_trial, stored_search
@@ -173,6 +174,26 @@ def test_a_trial_that_kills_its_runner_each_time_ends(search, local, monkeypatch
     first, second = runner.trials()
     assert (first.state.name, second.state.name) == ("FAIL", "COMPLETE")
     assert first.user_attrs["failure"] == "machine: its runner died 3 times"
+
+
+def test_a_runner_that_comes_back_ends_its_trial_while_it_is_taken_over(search, local, monkeypatch):
+    """Its connection broke in the door; its lease is over, and yet its result is whole."""
+    gone, next_one = runner_of(search, local), runner_of(search, local)
+    gone._take(None)
+    local.call(lambda: gone.leases._do("update darts_lease set until = 0", lambda result: None))
+    join = runner_module.join_trial
+
+    def late(*args):
+        trial = join(*args)
+        gone.study.tell(0, 0.123)
+        return trial
+
+    monkeypatch.setattr(runner_module, "join_trial", late)
+    assert next_one.run(1) == 1
+    first, second = next_one.trials()
+    assert first.value == 0.123
+    assert second.value == pytest.approx(expected_score(search, 1))
+    assert next_one.leases.claim(0) is not None  # it was let go
 
 
 def test_trials_that_are_left_on_purpose_are_taken_up_for_ever(search, local):

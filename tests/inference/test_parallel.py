@@ -75,6 +75,8 @@ def test_devices_that_cannot_be(device, options, words):
 
 def test_more_devices_than_workers(monkeypatch):
     monkeypatch.setattr("darts_train.models.torch_device.known_devices", lambda: ["cpu", "cuda:0", "cuda:1"])
+    with pytest.raises(UserError, match="of two kinds"):
+        device_names("cpu,1", Devices(), 5)
     assert device_names("0,1", Devices(), 5) == ("0", "1")
     assert device_names("0,1", Devices(workers=3), 5) == ("0", "1", "0")
     with pytest.raises(UserError, match="fewer than the devices"):

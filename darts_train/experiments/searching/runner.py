@@ -166,13 +166,8 @@ class Runner:
         limits = [limit for limit in (total, self.search.limit) if limit is not None]
         with self.leases.door():
             for number, trial_id in trials_in(self.database, self.search.name, "RUNNING"):
-                if lease := self.leases.claim(number):
-                    trial = join_trial(self.database, self.study, trial_id, len(self.search.space.parameters))
-                    if attempts_of(trial.user_attrs) > self.max_retries:
-                        self._give_up(trial, lease)
-                        continue
-                    _log.info("trial %d: taken over from a runner that is gone", number)
-                    return self._taken(trial, lease)
+                if (lease := self.leases.claim(number)) and (taken := self._taken_over(number, trial_id, lease)):
+                    return taken
             if limits and count_trials(self.database, self.search.name) >= min(limits):
                 return None
             if self._is_done():
@@ -180,6 +175,23 @@ class Runner:
             new = new_trial(self.database, self.study, self.search.sampler)
             lease = self.leases.claim(new.number)
             return None if lease is None else self._taken(new, lease)
+
+    def _taken_over(self, number: int, trial_id: int, lease: Lease) -> Taken | None:
+        """A trial whose runner is gone; None where it has ended. The caller is in the door.
+
+        It may end here and now: a runner whose connection broke in its own door comes back and tells its result.
+        """
+        try:
+            trial = join_trial(self.database, self.study, trial_id, len(self.search.space.parameters))
+            if attempts_of(trial.user_attrs) > self.max_retries:
+                self._give_up(trial, lease)
+                return None
+            taken = self._taken(trial, lease)
+        except UpdateFinishedTrialError:
+            self.leases.release(lease)
+            return None
+        _log.info("trial %d: taken over from a runner that is gone", number)
+        return taken
 
     def _is_done(self) -> bool:
         if not self.search.stop_when_done:
@@ -213,12 +225,13 @@ class Runner:
                 result = self._validated(taken, keeper)
             self._tell(taken, result)
         except (KeyboardInterrupt, SystemExit):
-            with suppress(UserError):
+            with suppress(UserError, UpdateFinishedTrialError):
                 taken.attempts.left()
             raise
         except (AbandonedError, BusyError, UpdateFinishedTrialError) as error:
             if isinstance(error, BusyError):
-                taken.attempts.left()
+                with suppress(UpdateFinishedTrialError):
+                    taken.attempts.left()
             _log.warning("trial %d: another runner has it: %s", number, error)
             return None
         finally:
