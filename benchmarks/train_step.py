@@ -11,7 +11,7 @@ Three rates, patches per second, same patches, network and batch size, on one ma
   Albumentations where that is installed (flips, turns, brightness and contrast, noise), focal loss, AdamW, and a
   torchmetrics collection of eight called on every step. Bare, too: no Lightning, no files.
 
-Ours and bare take bfloat16 where the device has it (CUDA; a CPU with AVX512-BF16), else float32. A shared machine is
+Ours and bare take the arithmetic of `--precision auto` (bfloat16 on CUDA and with AMX). A shared machine is
 not equally fast all the time, so the other two are measured before and after every epoch of ours, within its run, and
 a ratio is that of an epoch to the mean of its neighbours; the median of all ratios counts. First epochs, which warm
 up, do not. On CUDA the share of the time in which the device was busy is that of nvidia-smi.
@@ -50,7 +50,7 @@ from darts_train.models.model_file import make_model_config
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Data, Device, Hyperparameters, Split, Tracking, Training
 from darts_train.training.bare import BareSteps
-from darts_train.training.hardware.devices import arithmetic
+from darts_train.training.hardware.devices import arithmetic, resolve_precision
 from darts_train.training.health import EpochHealth
 from darts_train.training.loading.patches import PatchDataset
 from darts_train.training.module import SegmentationModule
@@ -260,7 +260,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--encoder", default=DEFAULTS[-1])
-    parser.add_argument("--precision", default="bf16-mixed" if ON_CUDA or CPU_HAS_BF16 else "32")
+    parser.add_argument("--precision", default=resolve_precision("auto", DEVICE))
     parser.add_argument("--cache", help="only this one: none, memory, device, or a directory")
     a = parser.parse_args()
     names = [a.cache] if a.cache else ["none", "device" if ON_CUDA else "memory"]

@@ -134,7 +134,7 @@ class Training(OptionGroup):
         "Threads that read patches ahead; auto: the cores but one, at most 8; 0: none.", "auto", low=0
     )
     in_memory: bool = option("Read the encoded patches into memory once.", False)
-    precision: Precision = option("Arithmetic of the network; auto: bf16 on devices and CPUs that have it.", "auto")
+    precision: Precision = option("Arithmetic of the network; auto: bf16 on GPUs and CPUs with AMX, else 32.", "auto")
     gradient_checkpointing: bool = option("Compute the encoder twice, to need less memory.", False)
     cache: str | None = option(
         "Where encoded patches are kept between epochs: memory, device (that trains), or a directory of this machine.",

@@ -45,6 +45,7 @@ def training(**changes) -> Training:
         "log_every_n_steps": 2,
         "early_stopping_patience": 0,
         "plot_every_n_val_epochs": 0,
+        "precision": "32",  # auto would be that of the machine
     }
     return Training(**{**quick, **changes})
 
