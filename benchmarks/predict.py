@@ -116,8 +116,7 @@ def bare(model: MapModel, windows: int, a: argparse.Namespace) -> float:
     codes = np.random.default_rng(0).integers(0, 9000, (a.batch, len(NAMES), a.window, a.window), np.uint16)
     with torch.inference_mode():
         image = backend.layer(torch.from_numpy(codes.view(np.int16)).to(backend.device))
-        if backend.device.type == "cuda":
-            image = image.contiguous(memory_format=torch.channels_last)
+        image = image.contiguous(memory_format=torch.channels_last)
 
         def run(part: slice) -> None:
             with (

@@ -162,7 +162,7 @@ def test_a_submission_that_cannot_be(options, words):
 def test_a_full_disk_is_one_line_and_leaves_nothing_half(tmp_path, limit, kept, monkeypatch):
     """Files may not grow beyond so many bytes: the strips, the rasters, or the polygons meet the limit."""
     scene = opened(tmp_path / "scene.tif", 120, 150, hole=False)  # noise, which no codec makes small
-    monkeypatch.setattr(unfinished, "PREVIEW_PIXELS", 10)
+    monkeypatch.setattr("darts_train.inference.windows.reading.PREVIEW_PIXELS", 10)
     monkeypatch.setattr(unfinished, "STRIP_ROWS", 16)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))

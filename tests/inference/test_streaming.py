@@ -74,7 +74,7 @@ def mapper(backend, classes, size, overlap, batch) -> Mapper:
 
 
 def whole(found, scene) -> tuple[np.ndarray, np.ndarray]:
-    parts = list(found.run(scene, Preview.of(scene)))
+    parts = list(found.run(scene, Preview.of(scene.grid)))
     assert [part.y for part in parts] == list(np.cumsum([0] + [part.valid.shape[0] for part in parts])[:-1])
     return np.concatenate([p.probabilities for p in parts], axis=1), np.concatenate([p.valid for p in parts])
 
@@ -121,7 +121,7 @@ def test_the_network_sees_no_data_where_the_quality_is_invalid():
 def test_preview_keeps_every_nth_pixel(monkeypatch):
     monkeypatch.setattr("darts_train.inference.windows.reading.PREVIEW_PIXELS", 10)
     scene = ArrayScene(np.random.default_rng(0).uniform(0, 1, (2, 33, 47)).astype(np.float32))
-    preview = Preview.of(scene)
+    preview = Preview.of(scene.grid)
     list(mapper(Sum(), ("a", "b"), 16, 5, 2).run(scene, preview))
     assert preview.step == 5
     np.testing.assert_array_equal(preview.values, scene.values[[0, 1, 1], ::5, ::5])
@@ -130,7 +130,7 @@ def test_preview_keeps_every_nth_pixel(monkeypatch):
 
 def test_values_beyond_the_encoding_are_counted():
     scene = ArrayScene(np.full((2, 16, 16), 900.0, np.float32))
-    preview = Preview.of(scene)
+    preview = Preview.of(scene.grid)
     list(mapper(Sum(), ("a", "b"), 16, 0, 1).run(scene, preview))
     assert preview.clipped == preview.pixels == 512
 

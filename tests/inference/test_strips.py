@@ -30,7 +30,7 @@ def open_scene(path):
 def mapped(scene, model, size, overlap, batch=4):
     """Probabilities [k, h, w] and valid [h, w] of a whole scene, put together from the strips."""
     mapper = Mapper(model, FeatureStack(BANDS), size, overlap, batch)
-    strips = list(mapper.run(scene, Preview.of(scene)))
+    strips = list(mapper.run(scene, Preview.of(scene.grid)))
     assert [strip.y for strip in strips] == list(np.cumsum([0, *(strip.valid.shape[0] for strip in strips[:-1])]))
     assert all(strip.probabilities.shape[1] <= size for strip in strips)
     return np.concatenate([s.probabilities for s in strips], axis=1), np.concatenate([s.valid for s in strips])

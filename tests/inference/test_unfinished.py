@@ -102,7 +102,7 @@ def test_the_key_is_that_of_the_scene_whatever_is_mapped_beside_it(size, tmp_pat
     keys = [[facts(mapper, scene, Maps(out_dir=tmp_path))["key"] for mapper in mappers] for scene in (small, other)]
     assert len(set(keys[0])) == 1
     assert len(set(keys[1])) == (2 if max(size) > 32 else 1)
-    maps = [[rows.probabilities for rows in mapper.run(small, Preview.of(small))] for mapper in mappers]
+    maps = [[rows.probabilities for rows in mapper.run(small, Preview.of(small.grid))] for mapper in mappers]
     np.testing.assert_array_equal(*maps)
 
 

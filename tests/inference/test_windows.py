@@ -43,7 +43,7 @@ def model_of(backend, classes=("a", "b"), stride=1) -> MapModel:
 
 def mapped(mapper, scene, first=0):
     """Probabilities [k, h, w] and valid [h, w] from a row on."""
-    parts = list(mapper.run(scene, Preview.of(scene), first))
+    parts = list(mapper.run(scene, Preview.of(scene.grid), first))
     assert [part.y for part in parts] == list(np.cumsum([first] + [part.valid.shape[0] for part in parts])[:-1])
     return np.concatenate([p.probabilities for p in parts], axis=1), np.concatenate([p.valid for p in parts])
 
@@ -140,7 +140,7 @@ def test_rows_come_as_they_are_finished_and_are_not_taken_back(monkeypatch):
     scene = noise(70, 40)
     mapper = Mapper(model_of(Pixelwise(), ("a", "b", "c")), FeatureStack(SPEC.names), 16, 4, 2)
     parts = []
-    for part in mapper.run(scene, Preview.of(scene)):
+    for part in mapper.run(scene, Preview.of(scene.grid)):
         assert part.probabilities.size <= 400
         parts.append((part, part.probabilities.copy()))
     assert len(parts) == mapper.row_count(scene)
@@ -152,7 +152,7 @@ def test_a_map_that_is_left_leaves_no_thread():
 
     mapper = Mapper(model_of(Pixelwise(), ("a", "b", "c")), FeatureStack(SPEC.names), 16, 4, 2)
     scene = noise(200, 40)
-    rows = mapper.run(scene, Preview.of(scene))
+    rows = mapper.run(scene, Preview.of(scene.grid))
     next(rows)
     rows.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

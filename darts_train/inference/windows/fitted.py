@@ -29,7 +29,7 @@ def map_rows(mapper: Mapper, scene: Scene, preview: Preview, finished: int) -> I
     if not isinstance(scene, FittedScene):
         yield from mapper.run(scene, preview, finished)
         return
-    small = Preview.of(scene)
+    small = Preview.of(scene.grid)
     parts = list(mapper.run(scene, small))
     chances = np.concatenate([part.probabilities for part in parts], axis=1)
     chances[:, ~np.concatenate([part.valid for part in parts])] = np.nan

@@ -4,7 +4,7 @@ Within the scene a window holds what training would have stored of the same pixe
 scene is mirrored, codes and no data alike, so the network never meets a border that the ground has not.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -19,11 +19,14 @@ from darts_train.raster.band import NODATA, Band
 from darts_train.raster.blending import Part
 from darts_train.raster.cutting import mirrored
 from darts_train.raster.encoding import encode
+from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
 from darts_train.scenes.scene import INVALID, Scene
 
-PREVIEW_PIXELS = 1200  # of the longer side of the picture that is kept while the scene goes by
+PREVIEW_PIXELS = 600  # of the longer side of the picture that is kept while the scene goes by; it is shown at 550
 READ_VALUES = 2**24  # values that are read at once: 64 MB as float32, unless a single window has more
+
+Shape = tuple[int, int, int]
 
 
 @dataclass
@@ -36,11 +39,11 @@ class Preview:
     pixels: int = 0
 
     @classmethod
-    def of(cls, scene: Scene) -> "Preview":
-        """An empty preview of a scene."""
-        step = max(1, -(-max(scene.grid.width, scene.grid.height) // PREVIEW_PIXELS))
-        shape = (3, -(-scene.grid.height // step), -(-scene.grid.width // step))
-        return cls(step, np.full(shape, np.nan, np.float32))
+    def of(cls, grid: Grid, values: Callable[[Shape], npt.NDArray[np.float32]] | None = None) -> "Preview":
+        """The preview of a scene on a grid: empty, or over the values of a shape [3, h, w] that it is given."""
+        step = max(1, -(-max(grid.width, grid.height) // PREVIEW_PIXELS))
+        shape = (3, -(-grid.height // step), -(-grid.width // step))
+        return cls(step, values(shape) if values else np.full(shape, np.nan, np.float32))
 
     def take(self, values: npt.NDArray[np.float32], bands: list[int], window: Window) -> None:
         """Keep what falls on the preview's pixels of three bands of values [c, h, w] of a window within the scene."""

@@ -29,7 +29,6 @@ from darts_train.inference.writing.rasters import NODATA, percent, tiff
 from darts_train.raster.grid import Grid
 
 STRIP_ROWS = 256  # at least; fewer would be many files
-PREVIEW_PIXELS = 1200  # of the longer side of the picture that is kept while the scene goes by
 _CHUNK_PIXELS = 2**21
 _JOURNAL, _LOCK, _PREVIEW = "journal.json", "lock", "preview.bin"
 _log = logger("inference")
@@ -116,12 +115,14 @@ class Unfinished:
 
     def _preview(self) -> Preview:
         """A preview in a file, which outlives the process."""
-        step = max(1, -(-max(self.grid.width, self.grid.height) // PREVIEW_PIXELS))
-        shape = (3, -(-self.grid.height // step), -(-self.grid.width // step))
         path = self.directory / _PREVIEW
-        if not path.exists():
-            write_bytes(path, np.full(shape, np.nan, np.float32).tobytes())
-        return Preview(step, np.memmap(path, np.float32, "r+", shape=shape))
+
+        def kept(shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:
+            if not path.exists():
+                write_bytes(path, np.full(shape, np.nan, np.float32).tobytes())
+            return np.memmap(path, np.float32, "r+", shape=shape)
+
+        return Preview.of(self.grid, kept)
 
 
 def _journal(path: Path) -> dict[str, Any] | None:
