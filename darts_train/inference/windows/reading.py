@@ -24,7 +24,7 @@ from darts_train.raster.patches import Window
 from darts_train.scenes.scene import INVALID, Scene
 
 PREVIEW_PIXELS = 600  # of the longer side of the picture that is kept while the scene goes by; it is shown at 550
-READ_VALUES = 2**24  # values that are read at once: 64 MB as float32, unless a single window has more
+READ_VALUES = 2**23  # values that are read at once: 32 MB as float32, unless a single window has more
 
 Shape = tuple[int, int, int]
 

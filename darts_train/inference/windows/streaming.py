@@ -23,7 +23,7 @@ from darts_train.scenes.scene import Scene
 
 __all__ = ["Mapper", "Preview", "Rows", "read_area"]
 
-ROWS_VALUES = 2**24  # probabilities that are given out at once: 64 MB
+ROWS_VALUES = 2**23  # probabilities that are given out at once: 32 MB
 
 
 @dataclass(frozen=True)
