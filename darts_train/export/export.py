@@ -12,6 +12,7 @@ from darts_train.export.description import describe
 from darts_train.export.formats import writer_of
 from darts_train.export.formats.protocol import Written
 from darts_train.export.sidecars import sidecar_of
+from darts_train.models.factory import check_patch_size
 from darts_train.models.locate import locate_model
 from darts_train.models.model_file import LoadedModel, load_model_file
 from darts_train.options.exporting import Export
@@ -66,6 +67,7 @@ def export_model(export: Export, sidecars: Sidecars | None = None) -> ExportResu
     if export.out.exists() and export.out.samefile(source):
         raise UserError(f"--out: {export.out} is the model itself; name another file.")
     model = load_model_file(source)
+    check_patch_size(model.arch, model.encoder, model.side, f"{source}: patch_size", model.options)
     if export.out.suffix.lower() != writer.suffix:
         _log.warning("--out: other commands know a file of this format by its ending, %s.", writer.suffix)
     sidecar = sidecar_of(model, export, sidecars)

@@ -84,13 +84,6 @@ def test_what_is_there_is_kept(exported, model_path):
     assert exported.path.read_bytes() == before
 
 
-@pytest.mark.slow
-def test_an_architecture_that_pools_takes_other_sizes_too(tmp_path):
-    result = export_model(Export(model=save(tmp_path / "m.ckpt", "PSPNet", classes="abc"), out=tmp_path / "m.onnx"))
-    assert result.free_sizes
-    assert result.max_difference < 1e-4
-
-
 @pytest.mark.parametrize("opset", [17, 99])
 def test_operator_sets_that_cannot_be_written(tmp_path, model_path, opset):
     with pytest.raises(UserError, match=r"--opset.*use 18 to"):

@@ -61,11 +61,16 @@ def test_a_network_that_torch_cannot_compile_is_said_in_one_line():
 
 @pytest.mark.slow
 def test_code_is_made_where_there_is_a_compiler(monkeypatch):
+    from torch._inductor import config
+
+    monkeypatch.setattr(config, "cpp_cache_precompile_headers", False)  # a second compilation would repay them
     monkeypatch.setattr(compiling, "BACKEND", "inductor")
-    compiling._obstacle.cache_clear()
-    if compiling._obstacle("cpu", "inductor"):
-        pytest.skip("no compiler")
-    check_compiling(training(compile=True), CPU)
     network = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), torch.nn.BatchNorm2d(4))
     x = torch.rand(2, 2, 8, 8)
-    torch.testing.assert_close(compiling.compiled(network)(x), network(x))
+    try:
+        found = compiling.compiled(network)(x)
+    except Exception as error:
+        if "compiler" not in str(error):
+            raise
+        pytest.skip("no compiler")
+    torch.testing.assert_close(found, network(x))
