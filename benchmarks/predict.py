@@ -37,7 +37,8 @@ import rasterio
 import torch
 
 from darts_train.inference.models import MapModel, activation, open_model
-from darts_train.inference.predict import predict, prepare
+from darts_train.inference.predict import predict
+from darts_train.inference.preparation import prepare
 from darts_train.inference.windows.reading import read_area
 from darts_train.inference.windows.streaming import Mapper
 from darts_train.inference.writing.rasters import percent, tiff

@@ -19,6 +19,7 @@ from darts_train.base.executor import core_count, open_executor
 from darts_train.base.locks import HeldError, exclusive_lock
 from darts_train.base.progress import track
 from darts_train.inference.models import MapModel, open_model
+from darts_train.inference.preparation import prepare
 from darts_train.inference.scene_maps import SceneMap, map_scenes
 from darts_train.models.torch_device import torch_device
 from darts_train.options.learning import Precision
@@ -99,8 +100,6 @@ def map_in_parallel(
 
 def map_one(task: SceneTask) -> SceneMap:
     """Map one scene in this process."""
-    from darts_train.inference.predict import prepare
-
     if Path.cwd() != task.place:  # another process, perhaps on another machine
         os.chdir(task.place)
     device = task.devices[0] if task.leases is None else _leased(task.leases, task.devices)

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from darts_train.inference.inputs import feature_stack, open_scenes
-from darts_train.inference.models import MapModel, open_model
+from darts_train.inference.models import open_model
 from darts_train.inference.parallel import device_names, map_in_parallel
 from darts_train.inference.places import scene_places
-from darts_train.inference.scene_maps import SceneMap, check_maps, map_scenes
+from darts_train.inference.preparation import prepare
+from darts_train.inference.scene_maps import SceneMap, map_scenes
 from darts_train.inference.windows.fitted import map_grid
-from darts_train.inference.windows.reach import check_overlap, mapper_of
 from darts_train.inference.windows.streaming import Mapper
 from darts_train.inference.writing.room import told_when_unwritable
 from darts_train.inference.writing.submission import member_names, write_previews, write_submission
@@ -75,26 +74,6 @@ def _submission(found: tuple[SceneMap, ...], out_dir: Path, submission: Submissi
         if submission.previews:
             write_previews(out_dir, found, submission.previews)
         return None if submission.submission is None else write_submission(out_dir, found, submission)
-
-
-def prepare(
-    model: MapModel,
-    size: int,
-    scenes: SceneFiles,
-    windows: Windows,
-    maps: Maps,
-    shared: tuple[int, int] | None = None,
-) -> tuple[Mapper, Sequence[Scene]]:
-    """How the scenes will be mapped, and the scenes, opened and checked; `shared` as for `mapper_of`.
-
-    Raises UserError before any work.
-    """
-    check_overlap(windows, size)
-    stack = feature_stack(model)
-    opened = open_scenes(scenes, model, stack, maps.out_dir)
-    mapper = mapper_of(model, stack, size, windows, opened, shared)
-    check_maps(maps, opened, mapper)
-    return mapper, opened
 
 
 def plan(mapper: Mapper, scenes: Sequence[Scene], maps: Maps) -> PredictSummary:

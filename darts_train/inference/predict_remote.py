@@ -14,7 +14,8 @@ from darts_train.inference.kserve.agreement import agree
 from darts_train.inference.kserve.connect import connect
 from darts_train.inference.kserve.patience import Patience, wait_ready
 from darts_train.inference.models import MapModel, check_units
-from darts_train.inference.predict import PredictSummary, plan, prepare
+from darts_train.inference.predict import PredictSummary, plan
+from darts_train.inference.preparation import prepare
 from darts_train.inference.scene_maps import map_scenes
 from darts_train.models.facts import ModelFacts, facts_of, read_facts
 from darts_train.models.locate import locate_model

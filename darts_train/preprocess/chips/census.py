@@ -8,7 +8,8 @@ import numpy as np
 
 from darts_train.base.errors import UserError, listing
 from darts_train.raster.band import IGNORE_INDEX
-from darts_train.scenes.chips.chips import BadChip, Chip, ChipColumns, ChipRef, read_chips
+from darts_train.scenes.chips.chips import BadChip, Chip, ChipColumns, ChipRef
+from darts_train.scenes.chips.reading import read_chips
 from darts_train.scenes.class_values import IGNORED, uncovered
 
 _PIXELS = 64  # of each band of a chip, to measure its range by

@@ -19,7 +19,8 @@ from darts_train.preprocess.measures import MEASURES, columns_of
 from darts_train.preprocess.tiles import TILE_PIXELS
 from darts_train.raster.band import IGNORE_INDEX
 from darts_train.raster.encoding import encode
-from darts_train.scenes.chips.chips import BadChip, Chip, ChipColumns, ChipRef, read_chips, split_name
+from darts_train.scenes.chips.chips import BadChip, Chip, ChipColumns, ChipRef, split_name
+from darts_train.scenes.chips.reading import read_chips
 from darts_train.scenes.class_values import classes_of
 
 FILES = 64  # read by one worker, one after the other

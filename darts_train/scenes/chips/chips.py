@@ -1,7 +1,6 @@
 """Chips: small images with labels that another program cut, and what each of them says about itself."""
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,24 +88,3 @@ def check_chip(chip: Chip) -> None:
     if label.shape != image.shape[1:]:
         size = " x ".join(map(str, label.shape))
         raise BadChip(f"label of {size} pixels on an image of {image.shape[1]} x {image.shape[2]}")
-
-
-def read_chips(refs: Sequence[ChipRef], columns: ChipColumns) -> Iterator[tuple[ChipRef, Chip | BadChip]]:
-    """Read chips in their order, one at a time; what is wrong with one comes in its place.
-
-    Those of a parquet shard must be of one row group, in the order of its rows.
-    """
-    from darts_train.scenes.chips.npz import read_npz
-    from darts_train.scenes.chips.parquet import read_rows
-    from darts_train.scenes.chips.pictures import read_pair
-
-    if refs and refs[0].row is not None:
-        yield from read_rows(refs, columns)
-        return
-    for ref in refs:
-        try:
-            chip = read_npz(ref.path) if ref.path.suffix.lower() == ".npz" else read_pair(ref.path, ref.label)
-            check_chip(chip)
-            yield ref, chip
-        except BadChip as error:
-            yield ref, error
