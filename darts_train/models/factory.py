@@ -171,6 +171,7 @@ def stride(arch: str, encoder: str, options: NetworkOptions = ()) -> int:
     return int(_shape_network(arch, encoder, options).encoder.output_stride)  # type: ignore[union-attr, arg-type]
 
 
+@functools.lru_cache(maxsize=64)
 def takes(arch: str, encoder: str, size: int, options: NetworkOptions = ()) -> bool:
     """Whether the network maps a square of `size` pixels to one of the same size."""
     network = _shape_network(arch, encoder, options)

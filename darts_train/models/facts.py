@@ -16,7 +16,9 @@ from darts_train.base.files import require_file
 from darts_train.models.factory import stride
 from darts_train.models.fit import Fit
 from darts_train.models.input_spec import InputSpecification
+from darts_train.models.model_config import LARGEST_IMAGE
 from darts_train.models.model_file import load_model_file
+from darts_train.models.source_settings import checked_source
 
 METADATA = "extra/metadata.json"  # within the archive's only directory
 LARGEST = 2**24  # bytes of metadata that are read
@@ -69,17 +71,20 @@ def facts_of(plain: Mapping[str, Any], where: object) -> ModelFacts:
             stride=1 if plain.get("graph_padding") else int(plain["stride"]),
             free_sizes=bool(plain.get("free_sizes")),
             fit=fit,
-            source=dict(plain.get("source") or {}),
+            source=checked_source(plain.get("source") or {}),
             plain=dict(plain),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{where}: what is said of the model lacks {error}; export it with darts export-model."
         ) from None
     except UserError as error:
         raise UserError(f"{where}: {error} Export the model with darts export-model.") from None
-    if min(found.patch_size, found.stride, found.fit.size) < 1 or len(found.classes) < 2:
-        raise UserError(f"{where}: what is said of the model makes no sense (sides, or fewer than two classes).")
+    sides = (found.patch_size, found.stride, found.fit.size)
+    if min(sides) < 1 or max(sides) > LARGEST_IMAGE or len(found.classes) < 2 or not 0 < found.threshold <= 1:
+        raise UserError(
+            f"{where}: what is said of the model makes no sense (sides, threshold, or fewer than two classes)."
+        )
     return found
 
 

@@ -7,6 +7,7 @@ The last gives `bands` alone and means the ranges of the catalogue. All become r
 one and the same scene serves old and new models. Such files never said classes: they are binary.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -68,16 +69,25 @@ def _factors(
     config: Mapping[str, Any], table: Mapping[str, Any], names: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     if isinstance(config.get("norm_factors"), Mapping):
-        return {name: float(factor) for name, factor in config["norm_factors"].items()}, {}
+        known = {name: factor for name, factor in config["norm_factors"].items() if name in names}
+        return {name: _number("norm_factors", factor) for name, factor in known.items()}, {}
     factors, offsets = table.get("band_factors"), table.get("band_offsets")
     if factors is None or offsets is None:
         return {}, {}
+    if not (isinstance(factors, list | tuple) and isinstance(offsets, list | tuple)):
+        raise UserError("its band_factors and band_offsets are no lists.")
     if not len(factors) == len(offsets) == len(names):
         raise UserError("its bands, band_factors and band_offsets differ in length.")
     return (
-        {name: float(factor) for name, factor in zip(names, factors, strict=True)},
-        {name: float(offset) for name, offset in zip(names, offsets, strict=True)},
+        {name: _number("band_factors", factor) for name, factor in zip(names, factors, strict=True)},
+        {name: _number("band_offsets", offset) for name, offset in zip(names, offsets, strict=True)},
     )
+
+
+def _number(key: str, value: Any) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"its {key} hold {str(value)[:40]!r}, which is no finite number.")
+    return float(value)
 
 
 def _ranged(band: Band, factor: float, offset: float) -> Band:
@@ -86,4 +96,7 @@ def _ranged(band: Band, factor: float, offset: float) -> Band:
         raise UserError(f"its factor of band {band.name} is {factor}, which is not positive.")
     per_unit, least = _stored(band)
     low, high = (0.0 - offset) / factor, (1.0 - offset) / factor
-    return replace(band, low=low / per_unit + least, high=high / per_unit + least)
+    try:
+        return replace(band, low=low / per_unit + least, high=high / per_unit + least)
+    except ValueError:
+        raise UserError(f"its factor {factor:g} and offset {offset:g} of band {band.name} leave it no range.") from None

@@ -16,10 +16,12 @@ from darts_train.models.fit import Fit, FitKind
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.legacy import is_legacy, legacy_specification
 from darts_train.models.normalisation import Kind
+from darts_train.models.source_settings import checked_source
 
 LEGACY_PATCH_SIZE = 1024  # what older files meant, which did not say it
 LEGACY_IGNORE_INDEX = 2
-LARGEST_IMAGE = 16384  # side of what a file may have a patch resized or padded to
+LARGEST_IMAGE = 16384  # side that a file may give a patch, or have it resized or padded to
+MOST_CLASSES = 65536  # of what an older file may ask names for
 SOURCE_SETTINGS = (
     "scale", "offset", "float_steps", "nodata", "zero_is_nodata", "band_names", "tpi_outer_radius", "tpi_inner_radius",
     "qa_band", "dem_band", "mask_indices_by_qa", "mask_indices_by_water", "unknown_elevation", "optional_bands",
@@ -149,7 +151,7 @@ class ModelConfig(BaseModel):
     fit: FitKind = "tile"
     fit_size: int | None = Field(default=None, ge=1, le=LARGEST_IMAGE)
     normalisation: Kind = "range"
-    patch_size: int = Field(ge=1)
+    patch_size: int = Field(ge=1, le=LARGEST_IMAGE)
     classes: tuple[str, ...] = Field(min_length=2)
     ignore_index: int = Field(ge=0, le=255)
     threshold: float = Field(gt=0, le=1)
@@ -188,19 +190,23 @@ def read_model_config(config: object) -> ModelConfig:
     else:
         facts["spec"] = InputSpecification.from_config(facts)
     try:
-        return ModelConfig.model_validate(facts)
+        found = ModelConfig.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UserError(
             f"its config is wrong{f' at {place}' if place else ''}: {first['msg'].removeprefix('Value error, ')}."
         ) from None
+    checked_source(found.source)
+    return found
 
 
 def _legacy_facts(config: Mapping[str, Any]) -> dict[str, Any]:
     model = config.get("model")
     channels = model.get("classes", 1) if isinstance(model, Mapping) else 1
-    names = ["background", "positive"] if channels == 1 else [f"class {i}" for i in range(int(channels))]
+    if not isinstance(channels, int) or not 1 <= channels <= MOST_CLASSES:
+        raise UserError(f"its config is wrong at model.classes: {str(channels)[:40]!r} is no number of classes.")
+    names = ["background", "positive"] if channels == 1 else [f"class {i}" for i in range(channels)]
     return {
         "classes": names,
         "patch_size": LEGACY_PATCH_SIZE,

@@ -180,7 +180,9 @@ def _with_origin(path: Path, config: dict[str, Any], hyper_parameters: Mapping[s
 
 
 def _assemble(path: Path, config: object, state_dict: object) -> LoadedModel:
-    if not isinstance(state_dict, Mapping) or not all(torch.is_tensor(tensor) for tensor in state_dict.values()):
+    if not isinstance(state_dict, Mapping) or not all(
+        isinstance(name, str) and torch.is_tensor(tensor) for name, tensor in state_dict.items()
+    ):
         raise UserError(f"{path} is not a model file: it has no config and statedict.")
     try:
         facts = read_model_config(config)
