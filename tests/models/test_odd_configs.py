@@ -67,7 +67,7 @@ def test_an_older_file_whose_number_of_classes_is_none(classes):
     ],
 )  # fmt: skip
 def test_an_older_file_whose_factors_are_none(changes):
-    with pytest.raises(UserError, match="its (norm_factors|band_factors|band_offsets|factor) "):
+    with pytest.raises(UserError, match=r"its (norm_factors|band_factors|band_offsets|factor) "):
         read_model_config(legacy(**changes))
 
 
