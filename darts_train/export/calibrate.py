@@ -24,7 +24,7 @@ from darts_train.base.files import require_directory, write_bytes
 from darts_train.base.hashes import hash_json
 from darts_train.base.log import logger
 from darts_train.base.progress import track
-from darts_train.export.ensemble import check_out, cut_words
+from darts_train.export.ensemble import check_out, cut_words, keep_sources
 from darts_train.export.fitting.members import RunParts, run_parts
 from darts_train.export.fitting.seen_set import SeenSet, batches, chosen_pixels, open_seen
 from darts_train.figures.reliability import reliability_panel
@@ -88,6 +88,7 @@ def calibrate_threshold(calibrate: Calibrate) -> CalibrationResult:
     check_out(calibrate.out, calibrate.overwrite)
     device = torch_device(calibrate.device)
     source = locate_model(calibrate.model)
+    keep_sources(calibrate.out, [source])
     parts = run_parts(source)
     model = untempered(load_model_file(source))
     seen = open_seen(_root(calibrate, parts), model, device, source.name)

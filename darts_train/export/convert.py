@@ -1,5 +1,6 @@
 """A checkpoint of a run as a model file: the command convert-lightning-checkpoint."""
 
+import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,8 @@ from darts_train.models.model_config import plain_config
 from darts_train.models.model_file import LoadedModel, load_model_file, model_of, read_parts
 from darts_train.models.safetensors_file import FILE_HASH
 from darts_train.options.model_files import Convert
+
+LONGEST_NAME = 200  # bytes: disks take 255, of which the date, a suffix and the name of the file in work have some
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ def convert_lightning_checkpoint(convert: Convert) -> ConvertResult:
         RuntimeError: the file read back is another network. Nothing is written.
     """
     name = convert.checkpoint_name
-    if not name or name.startswith(".") or Path(name).name != name or "\0" in name:
+    if not name or name.startswith(".") or Path(name).name != name or min(name) < " ":
         raise UserError(f"--checkpoint-name: {name!r} is not the name of a file; leave out directories.")
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise UserError(f"--checkpoint-name: {name[:40]}… is longer than {LONGEST_NAME} bytes; shorten it.")
     require_writable(convert.out_directory, "--out-directory")
     today = date.today().isoformat()
     path = target(convert, today)

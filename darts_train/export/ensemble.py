@@ -65,6 +65,7 @@ def build_ensemble(ensemble: Ensemble) -> EnsembleResult:
     check_out(ensemble.out, ensemble.overwrite)
     device = torch_device(ensemble.device)
     members = _members(ensemble)
+    keep_sources(ensemble.out, [member.checkpoint for member in members])
     numbers = _numbers(ensemble.weights, members)
     _refuse_unlike(members)
     pool = _pool(ensemble, members, numbers is not None, device)
@@ -86,6 +87,13 @@ def check_out(out: Path, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise UserError(f"--out: {out} is there already; give --overwrite to replace it.")
     require_writable(out.parent, "--out")
+
+
+def keep_sources(out: Path, sources: Sequence[Path]) -> None:
+    """Raise UserError where what is made of model files would take the place of one of them."""
+    for source in sources:
+        if out.exists() and out.samefile(source):
+            raise UserError(f"--out: {out} is a model that the new one is made of; name another file.")
 
 
 def _members(ensemble: Ensemble) -> list[Member]:
@@ -115,7 +123,7 @@ def _numbers(given: tuple[str, ...] | None, members: Sequence[Member]) -> list[f
         raise UserError(f"--weights: {','.join(given):.80} is neither fitted, nor equal, nor numbers.") from None
     if len(weights) != len(members):
         raise UserError(f"--weights: {len(weights)} numbers for {len(members)} networks; give one for each.")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
         raise UserError("--weights: they are 0 or above, and at least one of them is above 0.")
     return [weight / math.fsum(weights) for weight in weights]
 

@@ -28,7 +28,7 @@ from darts_train.models.facts import ModelFacts, facts_of, read_facts
 from darts_train.options.serving import ServedModel, TritonContainer
 
 CONFIG, FACTS = "config.pbtxt", "darts.json"
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9][\w.-]{,199}", re.ASCII)  # as long as a name of a file can be, with room for suffixes
 _log = logger("export")
 
 
@@ -62,6 +62,7 @@ def triton_repository(served: ServedModel, container: TritonContainer) -> Triton
     require_writable(served.out, "--out")
     platform, backend, filename = _platform(served)
     place = served.out / served.name
+    _require_place(place)
     facts = _facts(served)
     tensors = _tensors(served, facts)
     versions = _versions(place)
@@ -90,10 +91,17 @@ def triton_repository(served: ServedModel, container: TritonContainer) -> Triton
     return result
 
 
+def _require_place(place: Path) -> None:
+    if place.exists() and not place.is_dir():
+        raise UserError(f"--out: {place} is a file, where the model's directory would be; move it, or change --name.")
+    if (place / CONFIG).is_dir():
+        raise UserError(f"--out: {place / CONFIG} is a directory, where a file would be; move it, or change --name.")
+
+
 def _platform(served: ServedModel) -> tuple[Any, str, str]:
     """Platform, backend and file name for the model's suffix. Raises UserError where it is none of Triton's."""
     if not NAME.fullmatch(served.name):
-        raise UserError(f"--name: {served.name!r} is no such name; letters, digits, '_', '.' and '-' are.")
+        raise UserError(f"--name: {served.name!r} is no such name; up to 200 letters, digits, '_', '.', '-' are.")
     suffix = require_file(served.model, "--model").suffix.lower()
     if suffix not in PLATFORMS:
         raise UserError(f"--model: {served.model} is none of {', '.join(PLATFORMS)}; darts export-model makes one.")

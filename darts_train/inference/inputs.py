@@ -1,5 +1,7 @@
 """The scenes that a prediction is asked for, opened as training opened its own."""
 
+import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +39,7 @@ def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack, out_d
     """All scenes of a call, in order, checked: every band of the model can be read or computed.
 
     What lies in `out_dir` is no scene. Raises UserError for a file that is not there or unreadable, a band that is
-    missing, and two scenes of one name.
+    missing, a name that no map can have, and two scenes of one name.
     """
     given = (
         _auxiliary(options.arcticdem_dir, DEM_BANDS, "--arcticdem-dir"),
@@ -46,7 +48,9 @@ def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack, out_d
     auxiliaries = [raster for raster in given if raster is not None]
     scenes: dict[str, Scene] = {}
     for path in scene_places(options.input, out_dir):
+        _require_text(path)
         scene = _open(path, options, model, auxiliaries)
+        _require_name(scene)
         if scene.scene_id in scenes:
             raise UserError(
                 f"--input: {path} and {scenes[scene.scene_id].source} are both named {scene.scene_id}; "
@@ -56,6 +60,20 @@ def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack, out_d
         stack.warn_of_sun([scene])
         scenes[scene.scene_id] = scene
     return list(scenes.values())
+
+
+def _require_text(path: Path) -> None:
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"--input: {str(path)!r} is no text in UTF-8; rename it.") from None
+
+
+def _require_name(scene: Scene) -> None:
+    """Maps lie in a directory of this name: not elsewhere, and SQLite opens no file below control characters."""
+    name = scene.scene_id
+    if name in ("", ".", "..") or any(unicodedata.category(character) == "Cc" for character in name):
+        raise UserError(f"--input: {str(scene.source)!r}: no map can be named {name!r}; rename the file.")
 
 
 def _auxiliary(place: str | None, names: tuple[str, ...], option: str) -> AuxiliaryRaster | None:

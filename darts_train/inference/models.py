@@ -14,7 +14,7 @@ import torch
 
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
-from darts_train.inference.backends.onnx_runtime import OnnxBackend, open_session
+from darts_train.inference.backends.onnx_runtime import CheckedSession, OnnxBackend, check_graph, open_session
 from darts_train.inference.backends.protocol import Backend, Codes, Logits
 from darts_train.inference.backends.torch_network import TorchBackend
 from darts_train.models.factory import check_patch_size, stride
@@ -139,6 +139,8 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
     if side % facts.stride or (side != facts.fit.side(facts.patch_size) and not facts.free_sizes):
         allowed = f"multiples of {facts.stride}" if facts.free_sizes else f"{facts.patch_size} only"
         raise UserError(f"--window-size: {size} does not fit {path.name}; it takes {allowed}.")
-    backend = OnnxBackend(session, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
+    check_graph(path, session, len(facts.spec.bands), facts.channels)
+    checked = CheckedSession(path, session, facts.channels)
+    backend = OnnxBackend(checked, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
     of_map = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
     return MapModel(path, backend, *of_map, facts.fit.stride(facts.stride)), size

@@ -87,7 +87,8 @@ def _facts_of_file(place: Path) -> ModelFacts:
 
 def _facts_of_server(remote: RemoteModel, config: dict[str, Any] | None) -> ModelFacts:
     """What `triton-repository` wrote into the configuration, of the version asked for, else of the newest."""
-    parameters = (config or {}).get("parameters") or {}
+    found = (config or {}).get("parameters")
+    parameters = found if isinstance(found, dict) else {}
     told = {name.rpartition(".")[2]: value for name, value in parameters.items() if name.startswith(f"{PARAMETER}.")}
     numbers = [number for number in told if number.isdecimal()]
     if not numbers:
@@ -98,7 +99,7 @@ def _facts_of_server(remote: RemoteModel, config: dict[str, Any] | None) -> Mode
     version = str(remote.model_version or max(numbers, key=int))
     try:
         plain = json.loads(told[version]["string_value"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{remote.url} says nothing of version {version} that can be read; give --model.") from None
     return facts_of(plain, f"{remote.model_name} on {remote.url}")
 

@@ -30,7 +30,7 @@ from darts_train.figures.quicklook import quicklook
 from darts_train.inference.models import MapModel
 from darts_train.inference.windows.fitted import map_grid, map_rows
 from darts_train.inference.windows.streaming import Mapper, Preview
-from darts_train.inference.writing.manifest import facts, read_manifest, write_manifest
+from darts_train.inference.writing.manifest import MANIFEST, facts, read_manifest, write_manifest
 from darts_train.inference.writing.picture_masks import MASK, check_mask_values, write_mask
 from darts_train.inference.writing.polygons import segment_files, write_segments
 from darts_train.inference.writing.rasters import (
@@ -86,17 +86,29 @@ def check_maps(maps: Maps, scenes: Sequence[Scene], mapper: Mapper) -> None:
 
 
 def check_places(maps: Maps, scenes: Sequence[Scene], mapper: Mapper | None = None) -> None:
-    """Raise UserError where a map is there already, or could not be written. One that `mapper` would make may be."""
+    """Raise UserError where a map is there already, or could not be written. One that `mapper` would make may be.
+
+    What is no map is never replaced.
+    """
     require_writable(maps.out_dir, "--out-dir")
     for scene in scenes:
         place = maps.out_dir / scene.scene_id
-        if not place.exists() or maps.overwrite:
+        if not place.exists():
+            continue
+        if maps.overwrite:
+            _require_map(place)
             continue
         if mapper is None or _finished(place, facts(mapper, scene, maps)) is None:
             raise UserError(
                 f"--out-dir: {place} is there already, of another model, scene or setting; "
                 "give --overwrite to replace it."
             )
+
+
+def _require_map(place: Path) -> None:
+    files = any((place / name).is_file() for name in (MANIFEST, CLASSES))
+    if not files and not (place.is_dir() and not any(place.iterdir())):
+        raise UserError(f"--out-dir: {place} is no map, so it is not replaced; name another directory.")
 
 
 def map_scenes(mapper: Mapper, scenes: Sequence[Scene], maps: Maps) -> Iterator[SceneMap]:

@@ -108,7 +108,7 @@ def read_facts(path: Path, option: str) -> dict[str, Any] | None:
 def _json(data: bytes, where: object) -> dict[str, Any]:
     try:
         found = json.loads(data[:LARGEST])
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{where} is no JSON.") from None
     if not isinstance(found, dict):
         raise UserError(f"{where} holds no facts of a model: an object was expected.")
@@ -129,7 +129,7 @@ def plain_value(text: str) -> Any:
     """A property of an ONNX file: JSON where it is, else the text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -63,7 +63,7 @@ class InputSpecification:
         names = [band.name for band in self.bands]
         if len(set(names)) < len(names):
             raise UserError(f"a band is named twice: {', '.join(names)}.")
-        if not abs(self.nodata_fill) <= np.finfo(np.float32).max:  # nor NaN
+        if not abs(self.nodata_fill) <= float(np.finfo(np.float32).max):  # nor NaN
             raise UserError(f"--nodata-fill: {self.nodata_fill} is not a finite number.")
 
     @classmethod

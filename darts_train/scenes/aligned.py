@@ -15,6 +15,7 @@ from rasterio.windows import Window as RasterioWindow
 from darts_train.base.errors import UserError
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
+from darts_train.scenes.georeference import lies_on_earth
 from darts_train.scenes.raster_file import RasterFile, masks_of, open_dataset
 
 _TOLERANCE = 0.001  # pixels, by which a place may be off: GDAL's own eighth of a pixel moves the edges of classes
@@ -60,16 +61,23 @@ def align(file: RasterFile, image: RasterFile) -> AlignedRaster:
         raise UserError(
             f"{file.path} cannot be aligned with {image.path}: the image has no coordinate reference system."
         )
-    if not _meet(file.grid, image.grid):
+    meet = _meet(file.grid, image.grid)
+    if meet is None:
+        raise UserError(
+            f"{file.path} cannot be aligned with {image.path}: no way leads between their coordinate systems."
+        )
+    if not meet:
         raise UserError(f"{file.path} does not overlap {image.path}: no pixel would have a label.")
     fields = {field.name: getattr(file, field.name) for field in dataclasses.fields(file)}
     return AlignedRaster(**{**fields, "grid": image.grid})
 
 
-def _meet(label: Grid, image: Grid) -> bool:
-    """Whether the rectangles around two grids share an area, in the system of the image."""
+def _meet(label: Grid, image: Grid) -> bool | None:
+    """Whether the rectangles around two grids share an area, in the system of the image; None: no way leads there."""
     left, bottom, right, top = _bounds(label)
     if label.crs is not None and image.crs is not None and label.crs != image.crs:
+        if not (lies_on_earth(label.crs) and lies_on_earth(image.crs)):
+            return None
         left, bottom, right, top = transform_bounds(label.crs, image.crs, left, bottom, right, top)
     west, south, east, north = _bounds(image)
     return min(right, east) > max(left, west) and min(top, north) > max(bottom, south)

@@ -1,16 +1,19 @@
 """From the pixels of a grid to longitude and latitude, and back."""
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyproj
 import shapely
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform as transform_points
 from shapely.affinity import translate
 
+from darts_train.base.errors import UserError
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
 
@@ -28,9 +31,15 @@ def same_crs(one: str | None, other: str | None) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=64)
+def lies_on_earth(crs: str) -> bool:
+    """Whether a coordinate system says where on the earth it lies; a site's own and one of heights alone do not."""
+    return pyproj.CRS.from_user_input(crs).geodetic_crs is not None
+
+
 def lonlat(grid: Grid, columns: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
     """Longitude and latitude [n, 2] of (fractional) pixels; None where the grid has no place on the earth."""
-    if grid.transform is None or grid.crs is None:
+    if grid.transform is None or grid.crs is None or not lies_on_earth(grid.crs):
         return None
     a, b, c, d, e, f = grid.transform
     xs, ys = a * columns + b * rows + c, d * columns + e * rows + f
@@ -79,9 +88,17 @@ def _polar_cap(ring: np.ndarray, steps: np.ndarray) -> Any:
 
 
 def reproject_geometries(geometries: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Geometries [n] from one coordinate system to another, vertex by vertex."""
+    """Geometries [n] from one coordinate system to another, vertex by vertex.
+
+    Raises UserError where there is no way between them: one is a site's own, or of heights alone.
+    """
     import geopandas
+    from pyproj.exceptions import ProjError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return np.asarray(geopandas.GeoSeries(geometries, crs=source).to_crs(target).values)
+        try:
+            return np.asarray(geopandas.GeoSeries(geometries, crs=source).to_crs(target).values)
+        except ProjError:
+            names = (geopandas.GeoSeries(crs=crs).crs.name for crs in (source, target))
+            raise UserError("no way leads from the coordinate system {} to {}.".format(*names)) from None

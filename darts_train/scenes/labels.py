@@ -151,7 +151,10 @@ def polygons_on(grid: Grid, geometries: np.ndarray, crs: str | None, source: str
     if crs is None or grid.crs is None or scene_outline(grid) is None:
         missing = source if crs is None else "the image"
         raise UserError(f"{source}: the polygons cannot be placed, as {missing} has no coordinate reference system.")
-    return reproject_geometries(geometries, crs, grid.crs)
+    try:
+        return reproject_geometries(geometries, crs, grid.crs)
+    except UserError as error:
+        raise UserError(f"{source}: the polygons cannot be placed: {error}") from None
 
 
 def _box(grid: Grid, window: Window) -> Any:

@@ -69,7 +69,11 @@ def _choose(path: Path) -> Path:
 def _name_column(path: Path) -> str:
     import pyogrio
 
-    fields = [str(name) for name in pyogrio.read_info(path)["fields"]]
+    try:
+        fields = [str(name) for name in pyogrio.read_info(path)["fields"]]
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(f"{path}: cannot be read as a vector file ({reason}).") from None
     for column in NAME_COLUMNS:
         if column in fields:
             return column

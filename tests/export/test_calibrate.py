@@ -111,6 +111,8 @@ def test_what_may_not_choose(root, run, tmp_path):
     (run / "test_metrics.json").unlink()
     with pytest.raises(UserError, match="--overwrite"):
         calibrate(tmp_path / "bare.ckpt", model=run)
+    with pytest.raises(UserError, match=r"best\.ckpt is a model that the new one is made of"):
+        calibrate(checkpoint, model=run, overwrite=True)
     write_run(tmp_path / "all-aaaaaaaa", root, 0, 1, (20.0, -10.0), Split(fold_method=None))
     with pytest.raises(UserError, match="trained on all that validated it"):
         calibrate(tmp_path / "c.ckpt", model=tmp_path / "all-aaaaaaaa")

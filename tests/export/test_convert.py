@@ -114,7 +114,7 @@ def test_older_checkpoints_are_written_in_todays_words(tmp_path, content):
     assert "activation" not in written["model"]
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a\0b", "/etc/x"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a\0b", "a\nb", "/etc/x", "é" * 101])
 def test_names_that_are_no_file_names(tmp_path, run, name):
     with pytest.raises(UserError, match="--checkpoint-name"):
         convert(run, tmp_path / "out", name)

@@ -157,10 +157,12 @@ def test_bad_input(root, cv, tmp_path):
     model = write_member(tmp_path / "m.ckpt", 0)
     three = write_member(tmp_path / "three.ckpt", 0, classes=("a", "b", "c"))
     ensemble = build(tmp_path / "e.ckpt", models=(model,)).path
+    write_member(tmp_path / "copy.ckpt", 0)
     cases = {
         "either --cv-dir or --models": {},
         "3 numbers for 1 networks": {"models": (model,), "weights": ("1", "2", "3")},
         "0 or above": {"models": (model,), "weights": ("-1",)},
+        "above 0": {"models": (model, ensemble.parent / "copy.ckpt"), "weights": ("1e308", "1e308")},
         "at least one": {"models": (model,), "weights": ("0",)},
         "neither fitted, nor equal": {"models": (model,), "weights": ("loud",)},
         "three.ckpt: its classes": {"models": (model, three)},
@@ -176,6 +178,10 @@ def test_bad_input(root, cv, tmp_path):
             build(tmp_path / "new.ckpt", **settings)
     with pytest.raises(UserError, match="--overwrite"):
         build(ensemble, models=(model,))
+    before = model.read_bytes()
+    with pytest.raises(UserError, match=r"m\.ckpt is a model that the new one is made of; name another file"):
+        build(model, models=(model,), overwrite=True)
+    assert model.read_bytes() == before
     make_set(tmp_path / "other", patches=16, size=32, seed=5)
     with pytest.raises(UserError, match="is not the set that"):
         build(tmp_path / "new.ckpt", cv_dir=(cv,), train_data_dir=tmp_path / "other")

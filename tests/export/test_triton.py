@@ -252,3 +252,16 @@ def test_docker_that_is_not_there_or_does_not_answer(net, tmp_path, monkeypatch)
     with pytest.raises(UserError, match="--run: docker is not installed"):
         written(tmp_path / "models", net, TritonContainer(run=True))
     assert not (tmp_path / "models").exists()
+
+
+def test_where_the_model_cannot_lie(net, tmp_path):
+    (tmp_path / "clouds").write_text("mine")
+    with pytest.raises(UserError, match="clouds is a file, where the model's directory would be"):
+        written(tmp_path, net)
+    assert (tmp_path / "clouds").read_text() == "mine"
+    (tmp_path / "sky" / "config.pbtxt").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"sky/config\.pbtxt is a directory, where a file would be"):
+        written(tmp_path, net, name="sky")
+    assert [path.name for path in (tmp_path / "sky").iterdir()] == ["config.pbtxt"]
+    with pytest.raises(UserError, match=r"--name: .* is no such name; up to 200 letters"):
+        written(tmp_path, net, name="a" * 201)

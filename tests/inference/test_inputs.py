@@ -13,7 +13,7 @@ from darts_train.base.errors import UserError
 from darts_train.features.stack import FeatureStack
 from darts_train.inference.inputs import open_scenes
 from darts_train.inference.places import scene_places
-from darts_train.inference.scene_maps import map_scenes
+from darts_train.inference.scene_maps import check_places, map_scenes
 from darts_train.inference.windows.streaming import Mapper
 from darts_train.options.predicting import Maps, SceneFiles
 from darts_train.scenes.satellite import SatelliteScene
@@ -130,3 +130,47 @@ def test_a_scene_of_no_data_smaller_than_a_window_without_place(tmp_path, caplog
     assert found.polygons == len(gpd.read_file(found.segments)) == 0
     said = [record.getMessage() for record in caplog.records]
     assert said == [f"{path}: no pixel has data in any band; the map is empty"]
+
+
+@pytest.mark.parametrize("name", ["..tif", "...tif", "new\nline.tif", "t\tab.tif", "escape\x1b.tif"])
+def test_a_name_that_no_map_can_have(tmp_path, name):
+    write_scene(tmp_path / "s.tif", 20, 20).rename(tmp_path / name)
+    with pytest.raises(UserError, match=r"--input: .* no map can be named .*; rename the file"):
+        open_all(tmp_path / name, out_dir=tmp_path / "maps")
+    assert not (tmp_path / "maps").exists()
+
+
+@pytest.mark.parametrize("name", [".hidden.tif", "ü ö.tif", 'it\'s "x".tif', "..x.tif", "no\u00a0break.tif"])
+def test_a_name_that_is_only_unusual(tmp_path, name):
+    write_scene(tmp_path / "s.tif", 20, 20).rename(tmp_path / name)
+    assert [scene.scene_id for scene in open_all(tmp_path / name)] == [name.removesuffix(".tif")]
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    write_scene(tmp_path / "s.tif", 20, 20).rename(tmp_path / "byte\udcff.tif")
+    with pytest.raises(UserError, match="is no text in UTF-8; rename it"):
+        open_all(tmp_path)
+
+
+SITE = 'ENGCRS["site",EDATUM["d"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["{}",{}]]'
+
+
+@pytest.mark.parametrize(("unit", "metres"), [("metre", 1), ("foot", 0.3048)])
+def test_areas_in_a_system_that_lies_nowhere_on_the_earth(tmp_path, unit, metres):
+    scene = write_scene(tmp_path / "s.tif", 40, 40)
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.crs = rasterio.crs.CRS.from_wkt(SITE.format(unit, metres))
+    frame = gpd.read_file(mapped(scene, tmp_path / "maps").segments)
+    assert len(frame)
+    np.testing.assert_allclose(frame["area_m2"], frame["pixels"] * 9.0 * metres**2)
+
+
+def test_what_is_no_map_is_not_replaced(tmp_path):
+    scene, foreign = write_scene(tmp_path / "s.tif", 20, 20), tmp_path / "maps" / "s" / "notes.txt"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    with pytest.raises(UserError, match=r"maps/s is no map, so it is not replaced"):
+        check_places(Maps(out_dir=tmp_path / "maps", overwrite=True), open_all(scene))
+    assert foreign.read_text() == "mine"
+    foreign.unlink()
+    check_places(Maps(out_dir=tmp_path / "maps", overwrite=True), open_all(scene))

@@ -183,6 +183,18 @@ def test_objects_across_scenes_become_one(tmp_path):
     assert second.is_dir()
 
 
+def test_a_map_in_a_system_of_its_own_has_no_neighbours(tmp_path):
+    percent = np.full((30, 30), 80, np.uint8)
+    site = 'LOCAL_CS["site",UNIT["metre",1]]'
+    for name in ("a", "b"):
+        write_map(tmp_path / "maps" / name, percent, crs=site)
+    write_map(tmp_path / "maps" / "c", percent)
+    with pytest.raises(UserError, match=r"--merge: no way leads from the coordinate system of .*/c to that of .*/a"):
+        run(tmp_path, [tmp_path / "maps"], merge=True)
+    assert not (tmp_path / "out").exists()
+    assert run(tmp_path, [tmp_path / "maps" / "a", tmp_path / "maps" / "b"], merge=True).merged.pieces == 2
+
+
 def test_scenes_of_two_systems_are_merged(tmp_path):
     """The same ground in zone 8 and in zone 9: overlapping objects are one, with the area of the union."""
     percent = np.zeros((30, 30), np.uint8)

@@ -225,6 +225,11 @@ def test_nonsense_in_place_of_logits(change, words, site, net):
         (lambda m: tensor(m, "inputs", shape=[-1, 4, -1, -1]), "bands are blue, green"),
         (lambda m: tensor(m, "inputs", shape=[-1, 6, 64, 64]), "--window-size: 32 does not fit net"),
         (lambda m: tensor(m, "inputs", shape=[-1, 6, 64, -1]), "no squares"),
+        (
+            lambda m: tensor(m, "inputs", shape=[float("inf"), 6, 32, 32]),
+            "inputs without cannot convert float infinity",
+        ),
+        (lambda m: tensor(m, "inputs", shape=[10**9, 6, 32, 32]), "takes 1000000000 images at a time"),
         (lambda m: tensor(m, "outputs", shape=[-1, 5, -1, -1]), "classes are background, cloud"),
         (lambda m: tensor(m, "outputs", shape=[-1, 1]), r"not \[n, 1, h, w\]"),
     ],
@@ -302,7 +307,8 @@ def test_the_server_can_say_what_its_model_is(site, net):
         assert (model.threshold, size, model.classes) == (0.75, 32, ("background", "cloud"))
     with open_remote(remote(site, net, model=None, model_version=9), None) as (model, _):
         assert model.threshold == 0.25
-    for config in (None, {}, {"parameters": {"darts.facts.1": {"string_value": "{"}}}):
+    damaged = [{"parameters": {"darts.facts.1": {"string_value": text}}} for text in ("{", "[" * 100_000)]
+    for config in (None, {}, {"parameters": 3}, *damaged):
         site.config = config
         with pytest.raises(UserError, match="give --model"):
             logits(site, net, model=None)

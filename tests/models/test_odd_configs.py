@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.models.facts import facts_of
+from darts_train.models.facts import facts_of, plain_value, read_facts
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_config import make_model_config, read_model_config
 from darts_train.models.model_file import load_model_file
@@ -100,3 +100,11 @@ def test_weights_that_are_not_all_named(tmp_path):
     torch.save({"config": config(), "statedict": {1: torch.zeros(1), "a": torch.zeros(1)}}, path)
     with pytest.raises(UserError, match=r"model\.ckpt is not a model file"):
         load_model_file(path)
+
+
+def test_json_nested_without_end(tmp_path):
+    deep = "[" * 100_000
+    (tmp_path / "facts.json").write_text(deep)
+    with pytest.raises(UserError, match=r"facts\.json is no JSON"):
+        read_facts(tmp_path / "facts.json", "--facts")
+    assert plain_value(deep) == deep

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from darts_train.base.errors import UserError
 from darts_train.raster.grid import Grid
 from darts_train.raster.patches import Window
-from darts_train.scenes.georeference import scene_outline, window_geometries
+from darts_train.scenes.aligned import align
+from darts_train.scenes.georeference import reproject_geometries, scene_outline, window_geometries
+from darts_train.scenes.labels import polygons_on
 from darts_train.scenes.raster_file import RasterFile
+from darts_train.scenes.regions import Regions
 from tests.support.geo import CELL, ORIGIN, UTM, write_raster
 
 NORTH, SOUTH = "EPSG:3413", "EPSG:3031"
@@ -49,3 +52,35 @@ def test_pixels_without_an_area_are_refused(tmp_path, transform):
         file.transform = transform
     with pytest.raises(UserError, match=r"image\.tif: its pixels have no area"):
         RasterFile.open(path)
+
+
+SITE = 'LOCAL_CS["site",UNIT["metre",1]]'
+
+
+@pytest.mark.parametrize("crs", [SITE, "EPSG:5773"])
+def test_a_system_that_lies_nowhere_on_the_earth(crs):
+    grid = Grid(10, 10, (10.0, 0.0, 0.0, 0.0, -10.0, 0.0), crs)
+    assert scene_outline(grid) is None
+    assert window_geometries(grid, [Window(0, 0, 5, 5)]) == [None]
+
+
+def test_no_way_leads_to_a_system_that_lies_nowhere(tmp_path):
+    square = np.array([shapely.box(0, 0, 1, 1)])
+    with pytest.raises(UserError, match="no way leads from the coordinate system WGS 84 / UTM zone 8N to site"):
+        reproject_geometries(square, "EPSG:32608", SITE)
+    grid = Grid(10, 10, (10.0, 0.0, 0.0, 0.0, -10.0, 0.0), "EPSG:32608")
+    with pytest.raises(UserError, match=r"labels\.gpkg: the polygons cannot be placed: no way leads from"):
+        polygons_on(grid, square, SITE, "labels.gpkg")
+    values = np.ones((1, 8, 8), np.uint8)
+    here, there = (
+        RasterFile.open(write_raster(tmp_path / f"{i}.tif", values, origin=ORIGIN, cell=CELL, crs=crs))
+        for i, crs in enumerate((UTM, SITE))
+    )
+    with pytest.raises(UserError, match=r"1\.tif cannot be aligned with .*0\.tif: no way leads between"):
+        align(there, here)
+
+
+def test_regions_that_are_no_vector_file(tmp_path):
+    path = write_raster(tmp_path / "image.gpkg", np.ones((1, 8, 8), np.uint8), origin=ORIGIN, cell=CELL, crs=UTM)
+    with pytest.raises(UserError, match=r"image\.gpkg: cannot be read as a vector file"):
+        Regions.open(path)

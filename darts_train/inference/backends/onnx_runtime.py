@@ -67,6 +67,52 @@ class OnnxBackend:
         return found
 
 
+@dataclass(frozen=True)
+class CheckedSession:
+    """A session of a file from outside: what fails in it, or comes back in another shape, is a UserError."""
+
+    path: Path
+    session: Any
+    channels: int
+
+    def get_inputs(self) -> Any:
+        """Those of the session."""
+        return self.session.get_inputs()
+
+    def run(self, names: None, given: dict[str, npt.NDArray[np.float32]]) -> list[Logits]:
+        """As ONNX Runtime's, of one image [n, c, h, w]."""
+        (image,) = given.values()
+        try:
+            found: list[Logits] = self.session.run(names, given)
+        except Exception as error:  # the runtime's own, as in `open_session`
+            raise UserError(f"{self.path} failed on {list(image.shape)}: {_brief(error)}.") from None
+        wanted = (len(image), self.channels, *image.shape[2:])
+        if found[0].shape != wanted:
+            raise UserError(f"{self.path} gave {list(found[0].shape)} for {list(image.shape)}, not {list(wanted)}.")
+        return found
+
+
+def check_graph(path: Path, session: Any, bands: int, channels: int) -> None:
+    """Raise UserError where a graph is not that of the network that its file speaks of."""
+    taken, given = session.get_inputs(), session.get_outputs()
+    known = len(taken) == 1 and len(given) > 0
+    if not (known and _fits(taken[0].shape, bands) and _fits(given[0].shape, channels)):
+        shapes = [[list(one.shape) for one in ones] for ones in (taken, given)]
+        raise UserError(
+            f"{path} speaks of {bands} bands and {channels} channels of logits; its graph takes {str(shapes[0])[:80]} "
+            f"and gives {str(shapes[1])[:80]}."
+        )
+
+
+def _fits(shape: Any, channels: int) -> bool:
+    """Whether [n, channels, h, w] goes with declared sides, which are texts where they are free."""
+    return not shape or (len(shape) == 4 and (shape[1] == channels or not isinstance(shape[1], int)))
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:120].rstrip(".")
+
+
 def as_logits(probabilities: Logits) -> Logits:
     """Logits float32 [n, k, h, w] of which sigmoid (k = 1) or softmax makes these probabilities; -inf for 0."""
     with np.errstate(divide="ignore"):
@@ -104,6 +150,6 @@ def open_session(path: Path, device: str | None = None) -> tuple[Any, dict[str, 
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=wanted)
     except Exception as error:  # the runtime raises classes of its own that share nothing but Exception
-        raise UserError(f"{path} is no ONNX model that can be run ({' '.join(str(error).split())[:120]}).") from None
+        raise UserError(f"{path} is no ONNX model that can be run ({_brief(error)}).") from None
     texts = session.get_modelmeta().custom_metadata_map
     return session, {key: plain_value(text) for key, text in texts.items()}

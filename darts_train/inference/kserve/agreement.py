@@ -10,6 +10,7 @@ from darts_train.inference.kserve.protocol import nonsense
 from darts_train.models.facts import ModelFacts
 
 FREE = -1
+MOST_IMAGES = 65536  # of what a server may have every request filled up to
 DATATYPES = ("FP32", "FP16")
 _log = logger("inference")
 
@@ -51,6 +52,8 @@ def agree(
     sides = set(image.shape[2:]) - {FREE}
     if len(sides) > 1 or (sides and FREE in image.shape[2:]):
         raise UserError(f"--model-name: {name} on {url} takes images of {image.shape[2:]} pixels, no squares.")
+    if image.shape[0] > MOST_IMAGES:
+        raise UserError(f"--model-name: {name} on {url} takes {image.shape[0]} images at a time; that is no network's.")
     batch = None if image.shape[0] == FREE else max(image.shape[0], 1)
     return Agreement(image.name, output.name, image.datatype, batch, _most(config), next(iter(sides), None))
 
@@ -71,7 +74,7 @@ def _tensors(url: str, metadata: Mapping[str, Any], kind: str) -> list[_Declared
         )
     try:
         return [_Declared(str(one["name"]), str(one["datatype"]), tuple(map(int, one["shape"]))) for one in found]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise nonsense(url, f"{kind} without {error}") from None
 
 

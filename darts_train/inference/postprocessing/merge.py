@@ -18,7 +18,7 @@ from darts_train.base.files import atomic_path
 from darts_train.inference.map_files import MapFile
 from darts_train.inference.postprocessing.segments import SEGMENTS
 from darts_train.raster.grid import Grid
-from darts_train.scenes.georeference import same_crs
+from darts_train.scenes.georeference import lies_on_earth, same_crs
 
 MERGED, LAYER = "merged.gpkg", "merged"
 NEAR = 0.01  # pixels within which polygons of one system touch: coordinates are rounded
@@ -40,6 +40,11 @@ def check_mergeable(maps: Sequence[MapFile]) -> None:
     for one in maps:
         if one.grid.crs is None:
             raise UserError(f"--merge: {one.source} has no coordinate reference system, so it has no neighbours.")
+        first = str(maps[0].grid.crs)
+        if not same_crs(one.grid.crs, first) and not (lies_on_earth(one.grid.crs) and lies_on_earth(first)):
+            raise UserError(
+                f"--merge: no way leads from the coordinate system of {one.source} to that of {maps[0].source}."
+            )
         if one.names != maps[0].names:
             ours, theirs = ",".join(one.names), ",".join(maps[0].names)
             raise UserError(f"--merge: {one.source} has the classes {ours}, {maps[0].source} has {theirs}.")

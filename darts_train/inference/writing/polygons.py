@@ -105,9 +105,11 @@ def _area_of(grid: Grid) -> Callable[[Any], list[float | None]]:
     large at 69° north).
     """
     if grid.crs is None:
-        return lambda geometries: [None] * len(geometries)
+        return _unknown
     crs = grid.crs
     system = CRS.from_user_input(crs)
+    if system.geodetic_crs is None:  # a site's own system, of which nobody knows where on the earth it lies
+        return _local(system)
     if system.is_geographic or not system.axis_info:
         return lambda geometries: _geodesic(geometries, crs, system)
     square_metre = system.axis_info[0].unit_conversion_factor ** 2
@@ -117,6 +119,19 @@ def _area_of(grid: Grid) -> Callable[[Any], list[float | None]]:
         ratios = shapely.area(samples) * square_metre / true
     if (np.abs(ratios[np.isfinite(ratios)] - 1) > DISTORTED).any():
         return lambda geometries: _geodesic(geometries, crs, system)
+    return lambda geometries: list(shapely.area(geometries) * square_metre)
+
+
+def _unknown(geometries: Any) -> list[float | None]:
+    return [None] * len(geometries)
+
+
+def _local(system: CRS) -> Callable[[Any], list[float | None]]:
+    """Areas as the map has them, where the system is one of two axes of one unit."""
+    factors = {axis.unit_conversion_factor for axis in system.axis_info}
+    if len(system.axis_info) != 2 or len(factors) > 1:
+        return _unknown
+    square_metre = factors.pop() ** 2
     return lambda geometries: list(shapely.area(geometries) * square_metre)
 
 
