@@ -141,4 +141,4 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
         raise UserError(f"--window-size: {size} does not fit {path.name}; it takes {allowed}.")
     backend = OnnxBackend(session, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
     of_map = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
-    return MapModel(path, backend, *of_map, facts.fit.stride(facts.stride)), size
+    return MapModel(path, backend, *of_map, facts.fit.stride(facts.grid(side))), size
