@@ -30,6 +30,7 @@ from darts_train.models.model_file import save_model_file
 from darts_train.models.torch_device import torch_device
 from darts_train.options.ensembles import Ensemble
 
+OTHER_SUFFIXES = (".onnx", ".safetensors", ".json")  # by these names, files are read as what a model file is not
 LEAST_WEIGHT = 1e-3  # a member that counts less is left out
 WORDS = ("fitted", "equal")
 _log = logger("export")
@@ -84,6 +85,11 @@ def check_out(out: Path, overwrite: bool) -> None:
     """Raise UserError where a model file cannot be written to `out`."""
     if out.is_dir():
         raise UserError(f"--out: {out} is a directory; name the file.")
+    if out.suffix.lower() in OTHER_SUFFIXES:
+        raise UserError(
+            f"--out: {out.name} would be read as another kind of file; what is written is a model file, such as "
+            f"{out.stem}.ckpt."
+        )
     if out.exists() and not overwrite:
         raise UserError(f"--out: {out} is there already; give --overwrite to replace it.")
     require_writable(out.parent, "--out")

@@ -143,4 +143,4 @@ def _open_onnx(path: Path, window_size: int | None, device: str | None) -> tuple
     checked = CheckedSession(path, session, facts.channels)
     backend = OnnxBackend(checked, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
     of_map = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
-    return MapModel(path, backend, *of_map, facts.fit.stride(facts.stride)), size
+    return MapModel(path, backend, *of_map, facts.fit.stride(facts.grid(side))), size

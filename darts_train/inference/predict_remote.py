@@ -60,9 +60,10 @@ def open_remote(remote: RemoteModel, window_size: int | None) -> Iterator[tuple[
     session = RemoteSession(client, remote.model_name, version, facts.channels, found, patience, remote.concurrent)
     served = hash_json([facts.plain, client.url, remote.model_name, version, metadata.get("versions")])
     told_of = (facts.spec, facts.classes, facts.threshold, facts.patch_size, facts.source)
+    step = facts.fit.stride(facts.grid(facts.fit.side(size)))
     try:
         backend = KserveBackend(session, facts, served)
-        yield MapModel(Path(remote.model_name), backend, *told_of, facts.fit.stride(facts.stride)), size
+        yield MapModel(Path(remote.model_name), backend, *told_of, step), size
     finally:
         session.close()
 

@@ -73,7 +73,8 @@ class SceneMap:
 
     def summary(self) -> str:
         """One line."""
-        what = f"{self.polygons} polygons, {self.megapixels:.1f} Mpx"
+        drawn = "no polygons" if self.segments is None else f"{self.polygons} polygons"
+        what = f"{drawn}, {self.megapixels:.1f} Mpx"
         how = "there already, made of the same" if self.kept else f"in {self.seconds:.1f} s"
         return f"{self.directory}: {what}, {how}" if self.kept else f"{self.directory}: {what} {how}"
 

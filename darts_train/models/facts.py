@@ -46,6 +46,11 @@ class ModelFacts:
         """Logits per pixel: 1 for two classes, else one per class."""
         return 1 if len(self.classes) == 2 else len(self.classes)
 
+    def grid(self, side: int) -> int:
+        """Pixels on whose multiples windows of `side` start: the network's stride, also where its graph pads."""
+        within = int(self.plain.get("stride", self.stride))
+        return within if within > 0 and side % within == 0 else self.stride
+
     @property
     def graph_input(self) -> str:
         """What goes into the network: `normalised` images, `codes` or `values`."""

@@ -105,6 +105,9 @@ def test_what_may_not_choose(root, run, tmp_path):
     for words, settings in cases.items():
         with pytest.raises(UserError, match=words):
             calibrate(tmp_path / "c.ckpt", **settings)
+    for suffix in ("onnx", "safetensors", "JSON"):
+        with pytest.raises(UserError, match=r"read as another kind of file.*such as c\.ckpt"):
+            calibrate(tmp_path / f"c.{suffix}", model=run)
     (run / "test_metrics.json").write_text(json.dumps({"data_hash": TrainData.open(tmp_path / "tested").data_hash}))
     with pytest.raises(UserError, match="what tests a network chooses no threshold"):
         calibrate(tmp_path / "c.ckpt", model=run, train_data_dir=tmp_path / "tested", part="all")

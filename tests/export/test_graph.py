@@ -177,7 +177,8 @@ def test_any_window_fits_a_graph_that_pads(tmp_path):
         path.write_bytes(proto.SerializeToString())
         if padded:
             opened, size = _open_onnx(path, 37, "cpu")
-            assert size == 37
+            assert (size, opened.stride) == (37, 1)
+            assert _open_onnx(path, 40, "cpu")[0].stride == 4  # windows start where those of the model file do
             assert opened.probabilities(codes_of((1, 2, 37, 37))).shape == (1, 1, 37, 37)
         else:
             with pytest.raises(UserError, match="multiples of 4"):

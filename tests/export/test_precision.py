@@ -87,6 +87,7 @@ def test_eight_bits(place, monkeypatch, single):
     assert facts["graph_input"] == "codes"
     assert told["iou_loss"] == told["iou_float32"] - told["iou_int8"]
     assert f"{told['iou_int8']:.4f}" in result.summary()
+    assert f"({told['iou_int8'] - told['iou_float32']:+.4f})" in result.summary()  # a gain is no negative loss
     assert told["iou_float32"] > 0.9  # else the agreement would be that of noise
     assert told["pixel_agreement"] > 0.98
     patches = open_patches(load_model_file(place / "m.ckpt"), settings)

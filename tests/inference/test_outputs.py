@@ -85,6 +85,7 @@ def test_the_layout_is_that_of_a_cog(tmp_path):
 def test_a_photo_has_a_mask_of_its_size(tmp_path):
     scene = opened(tmp_path / "photo.tif", 40, 60, crs=None)
     found = mapped(scene, tmp_path / "maps", mask_values="0,255", polygons=("none",))
+    assert ": no polygons, 0.0 Mpx in " in found.summary()  # not 0 of them: none were looked for
     assert (found.segments, found.polygons) == (None, 0)
     mask, classes = Image.open(found.directory / "classes.png"), pixels(found.classes)[0]
     assert (mask.mode, mask.size) == ("L", (60, 40))

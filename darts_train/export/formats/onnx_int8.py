@@ -40,7 +40,7 @@ class Loss:
         """In words."""
         return (
             f"int8 on {self.patches} patches: IoU {self.iou_int8:.4f}, float32 {self.iou_float32:.4f} "
-            f"(loses {self.iou_float32 - self.iou_int8:.4f}); {self.pixel_agreement:.2%} of pixels agree"
+            f"({self.iou_int8 - self.iou_float32:+.4f}); {self.pixel_agreement:.2%} of pixels agree"
         )
 
 
