@@ -98,6 +98,11 @@ def calibrate_threshold(calibrate: Calibrate) -> CalibrationResult:
         raise UserError(f"{seen.data.root}: no pixel of the {len(rows)} patches is labelled; nothing can be learned.")
     heat = _temperature(found)
     cut = best_cut(found.histograms, calibrate.criterion, EDGES // 2) if len(model.classes) == 2 else None
+    if cut is not None and cut.edges is None:
+        _log.warning(
+            "the threshold is the best one of a single scene, and may be worse than 0.5 on others; a set of several"
+            " scenes that the network never saw (--train-data-dir, --part all) says more."
+        )
     before, after = (reliability(found.logits / one, found.labels) for one in (1.0, heat))
     threshold, why = _threshold(calibrate, model, cut, heat)
     losses = (cross_entropy(found.logits, found.labels), cross_entropy(found.logits / heat, found.labels))

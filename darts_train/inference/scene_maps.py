@@ -30,7 +30,7 @@ from darts_train.figures.quicklook import quicklook
 from darts_train.inference.models import MapModel
 from darts_train.inference.windows.fitted import map_grid, map_rows
 from darts_train.inference.windows.streaming import Mapper, Preview
-from darts_train.inference.writing.manifest import MANIFEST, facts, read_manifest, write_manifest
+from darts_train.inference.writing.manifest import MANIFEST, differences, facts, read_manifest, write_manifest
 from darts_train.inference.writing.picture_masks import MASK, check_mask_values, write_mask
 from darts_train.inference.writing.polygons import segment_files, write_segments
 from darts_train.inference.writing.rasters import (
@@ -99,11 +99,10 @@ def check_places(maps: Maps, scenes: Sequence[Scene], mapper: Mapper | None = No
         if maps.overwrite:
             _require_map(place)
             continue
-        if mapper is None or _finished(place, facts(mapper, scene, maps)) is None:
-            raise UserError(
-                f"--out-dir: {place} is there already, of another model, scene or setting; "
-                "give --overwrite to replace it."
-            )
+        found = None if mapper is None else facts(mapper, scene, maps)
+        if found is None or _finished(place, found) is None:
+            why = f" ({differences(place, found)})" if found else ""
+            raise UserError(f"--out-dir: {place} is there already{why}; give --overwrite to replace it.")
 
 
 def _require_map(place: Path) -> None:

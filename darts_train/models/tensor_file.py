@@ -79,6 +79,8 @@ def _refuse_packed(path: Path, kind: str) -> None:
             parts = archive.infolist()
     except Exception:  # a changed header, as in `_is_damaged`
         return
+    if any("/code/" in part.filename and part.filename.endswith(".py") for part in parts):
+        raise DamagedFileError(f"{path} is a TorchScript program, and no {kind}; give the model file it was made of.")
     packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
     if packed or sum(part.file_size for part in parts) > path.stat().st_size:
         raise DamagedFileError(f"{path} has compressed parts, which no {kind} has; it was not unpacked.")

@@ -39,8 +39,10 @@ def calibrate(out, **settings):
     return calibrate_threshold(Calibrate(out=out, **settings))
 
 
-def test_the_file_is_calmer_and_cuts_where_it_should(root, run, tmp_path):
+def test_the_file_is_calmer_and_cuts_where_it_should(root, run, tmp_path, caplog):
     result = calibrate(tmp_path / "c.ckpt", model=run)
+    assert result.cut.edges is not None
+    assert "single scene" not in caplog.text
     assert result.patches == 4
     assert result.temperature > 2
     assert result.log_loss[1] < result.log_loss[0]
@@ -62,6 +64,10 @@ def test_the_file_is_calmer_and_cuts_where_it_should(root, run, tmp_path):
     make_set(tmp_path / "new", patches=8, size=32, positives=1.0, seed=7)
     again = calibrate(tmp_path / "d.ckpt", model=result.path, train_data_dir=tmp_path / "new", part="all")
     assert again.temperature == pytest.approx(result.temperature, rel=0.5)
+    make_set(tmp_path / "one", patches=4, size=32, positives=1.0, seed=8, scenes=1)
+    one = calibrate(tmp_path / "e.ckpt", model=result.path, train_data_dir=tmp_path / "one", part="all")
+    assert one.cut.edges is None
+    assert "best one of a single scene" in caplog.text
     with pytest.raises(UserError, match="the network was trained on"):
         calibrate(tmp_path / "f.ckpt", model=result.path, train_data_dir=root, part="all")
 

@@ -144,8 +144,10 @@ def test_maps_that_are_there_are_kept(tmp_path, model):
     scene = write_scene(tmp_path / "scene.tif", *SIZE)
     found = run(model, tmp_path / "maps", scene).maps[0]
     before = found.classes.read_bytes()
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match=r"\(threshold None there, 0.6 now\); give --overwrite"):
         run(model, tmp_path / "maps", scene, threshold=0.6)
+    with pytest.raises(UserError, match=r"\(of another model file\)"):
+        run(write_model(tmp_path / "other.ckpt", classes=("land", "slump")), tmp_path / "maps", scene)
     same = run(model, tmp_path / "maps", scene).maps[0]
     assert same.kept
     assert (same.polygons, same.megapixels, same.segments) == (found.polygons, found.megapixels, found.segments)

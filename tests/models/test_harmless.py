@@ -158,6 +158,12 @@ def test_compressed_archives_are_not_unpacked(tmp_path):
         read_tensor_file(tmp_path / "b.ckpt", "model file")
 
 
+def test_an_exported_program_is_called_by_its_name(tmp_path):
+    torch.jit.save(torch.jit.trace(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 2, 2)), tmp_path / "m.pt")
+    with pytest.raises(DamagedFileError, match="is a TorchScript program, and no model file; give the model file"):
+        read_tensor_file(tmp_path / "m.pt", "model file")
+
+
 def test_a_storage_that_is_said_to_be_larger_than_it_is(tmp_path):
     torch.save({"w": torch.arange(4.0)}, tmp_path / "small.ckpt")
     with zipfile.ZipFile(tmp_path / "small.ckpt") as old, zipfile.ZipFile(tmp_path / "b.ckpt", "w") as new:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from darts_train.base.errors import listing
 from darts_train.base.files import write_json
 from darts_train.base.hashes import hash_file, hash_json
 from darts_train.inference.windows.streaming import Mapper
@@ -23,6 +24,14 @@ FORMAT = 1
 _PLACES = ("out_dir", "overwrite")  # of Maps: where it lies decides nothing
 _NOT_WINDOWS = ("model", "stack", "readers")  # of Mapper; how many threads read decides nothing either
 _SHARED = ("overlap", "halo", "blend")  # of Mapper: these decide nothing where one window is the whole scene
+_WHOLE = {  # where facts differ that a reader could not compare → words
+    ("model", "hash"): "of another model file",
+    ("model", "threshold"): "of another threshold",
+    ("model", "device"): "made on another kind of device",
+    ("model", "arithmetic"): "made in another arithmetic",
+    ("model", "settings"): "of scenes in other units",
+    ("scene_hash",): "of another scene, or of this one before it changed",
+}
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -97,6 +106,26 @@ def _file_hash(path: Path) -> str:
 def write_manifest(directory: Path, found: dict[str, Any], **results: Any) -> None:
     """Write map.json: what decided the map, and what came of it."""
     write_json(directory / MANIFEST, {**found, "results": results})
+
+
+def differences(directory: Path, found: dict[str, Any]) -> str:
+    """What the map in a directory was made of that is not in `found`, in a few words."""
+    there = read_manifest(directory)
+    if there is None:
+        return "not made by this program, or not whole"
+    said = [words for key, words in _WHOLE.items() if _at(there, key) != _at(found, key)]
+    for group in ("windows", "maps"):
+        for name, now in found[group].items():
+            before = _at(there, (group, name))
+            if before != now:
+                said.append(f"{name} {before} there, {now} now")
+    return listing(said) or "of another version"
+
+
+def _at(facts: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        facts = facts.get(name) if isinstance(facts, dict) else None
+    return facts
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
