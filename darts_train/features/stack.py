@@ -145,7 +145,10 @@ class FeatureStack:
 
     def known(self, values: np.ndarray) -> np.ndarray:
         """Where all that matters has data, bool [h, w], of what `compute` gave; optional bands do not."""
-        return np.asarray(~np.isnan(values[self.required]).any(axis=0))
+        missing = np.zeros(values.shape[1:], bool)
+        for i in self.required:  # band by band: no copy of all of them
+            missing |= np.isnan(values[i])
+        return ~missing
 
     @property
     def required(self) -> list[int]:

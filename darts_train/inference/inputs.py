@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from darts_train.base.errors import UserError
+from darts_train.base.errors import UserError, listing
 from darts_train.base.log import logger
 from darts_train.features.masking import rules_of
 from darts_train.features.stack import DEM, FeatureStack
@@ -59,7 +59,15 @@ def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack, out_d
         stack.bands_for(scene)
         stack.warn_of_sun([scene])
         scenes[scene.scene_id] = scene
+    _tell_fitted([scene for scene in scenes.values() if isinstance(scene, FittedScene)])
     return list(scenes.values())
+
+
+def _tell_fitted(scenes: Sequence[FittedScene]) -> None:
+    sizes = sorted({f"{scene.grid.width} x {scene.grid.height}" for scene in scenes})
+    if sizes:
+        what = scenes[0].source if len(scenes) == 1 else f"{len(scenes)} pictures"
+        _log.info("%s: mapped in %s pixels, as the model's train data were resampled", what, listing(sizes))
 
 
 def _require_text(path: Path) -> None:
@@ -112,7 +120,6 @@ def _fitted(scene: RasterScene, model: MapModel) -> Scene:
     size = fitted_size(str(model.source.get(PICTURE_FIT, "tile")), grid.width, grid.height, model.patch_size)
     if size == (grid.width, grid.height):
         return scene
-    _log.info("%s: mapped in %d x %d pixels, as the model's train data were resampled", scene.source, *size)
     return FittedScene(scene, fitted_grid(grid, *size))
 
 
