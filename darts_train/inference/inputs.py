@@ -25,6 +25,7 @@ from darts_train.scenes.sentinel2 import images_of, open_folder
 from darts_train.scenes.sentinel2_safe import SAFE, open_product
 
 OUTER_RADIUS = 100.0  # m, of models that do not say
+LARGEST_SIDE = 2**24  # pixels: the earth at 2.4 m; what is larger is a damaged header
 _log = logger("inference")
 
 
@@ -51,6 +52,7 @@ def open_scenes(options: SceneFiles, model: MapModel, stack: FeatureStack, out_d
         _require_text(path)
         scene = _open(path, options, model, auxiliaries)
         _require_name(scene)
+        _require_size(scene)
         if scene.scene_id in scenes:
             raise UserError(
                 f"--input: {path} and {scenes[scene.scene_id].source} are both named {scene.scene_id}; "
@@ -82,6 +84,14 @@ def _require_name(scene: Scene) -> None:
     name = scene.scene_id
     if name in ("", ".", "..") or any(unicodedata.category(character) == "Cc" for character in name):
         raise UserError(f"--input: {str(scene.source)!r}: no map can be named {name!r}; rename the file.")
+
+
+def _require_size(scene: Scene) -> None:
+    if max(scene.grid.width, scene.grid.height) > LARGEST_SIDE:
+        raise UserError(
+            f"{scene.source}: {scene.grid.width} x {scene.grid.height} pixels; a scene has at most {LARGEST_SIDE} to a"
+            " side. Cut it into several."
+        )
 
 
 def _auxiliary(place: str | None, names: tuple[str, ...], option: str) -> AuxiliaryRaster | None:

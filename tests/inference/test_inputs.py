@@ -174,3 +174,12 @@ def test_what_is_no_map_is_not_replaced(tmp_path):
     assert foreign.read_text() == "mine"
     foreign.unlink()
     check_places(Maps(out_dir=tmp_path / "maps", overwrite=True), open_all(scene))
+
+
+def test_a_scene_of_a_damaged_header_is_refused_before_its_windows_are_counted(tmp_path):
+    band = '<VRTRasterBand dataType="UInt16" band="{}"><Description>{}</Description></VRTRasterBand>'
+    bands = "".join(band.format(i + 1, name) for i, name in enumerate(("blue", "green", "red", "nir")))
+    path = tmp_path / "wide.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="2000000000" rasterYSize="50">{bands}</VRTDataset>')
+    with pytest.raises(UserError, match=r"wide\.vrt: 2000000000 x 50 pixels; a scene has at most 16777216"):
+        open_all(path)
