@@ -9,13 +9,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(function: Callable[[T], R], items: Iterable[T], threads: int = 1, spare: int = 1) -> Generator[R]:
+def ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    threads: int = 1,
+    spare: int = 1,
+    begin: Callable[[], None] | None = None,
+) -> Generator[R]:
     """Results of a function of each item, in order; `threads` items are in work and `spare` results wait at most.
 
-    The items are taken in the caller's thread. What the function raises is raised at the item's turn. When the
-    results are left before their end, what is in work is finished and dropped, and the items are closed.
+    Each thread calls `begin` first. The items are taken in the caller's thread. What the function raises is raised at
+    the item's turn. When the results are left before their end, what is in work is finished and dropped, and the items
+    are closed.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead", initializer=begin)
     waiting: deque[Future[R]] = deque()
     source = iter(items)
     try:

@@ -4,6 +4,7 @@ Both forms see exactly what the network saw in training: codes of the training e
 multiply-add. The network returns logits; the one sigmoid or softmax is here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -15,7 +16,7 @@ import torch
 from darts_train.base.errors import UserError
 from darts_train.base.files import require_file
 from darts_train.inference.backends.onnx_runtime import CheckedSession, OnnxBackend, check_graph, open_session
-from darts_train.inference.backends.protocol import Backend, Codes, Logits
+from darts_train.inference.backends.protocol import Backend, Codes, Lanes, Logits
 from darts_train.inference.backends.torch_network import TorchBackend
 from darts_train.models.factory import check_patch_size, stride
 from darts_train.models.facts import facts_of
@@ -45,10 +46,10 @@ class MapModel:
     source: dict[str, Any]
     stride: int = 1
 
-    @property
-    def at_once(self) -> int:
-        """Batches that the backend takes at the same time, by threads; 1 where it does not say (`at_once`)."""
-        return int(getattr(self.backend, "at_once", 1))
+    def lanes(self, side: int, batch: int) -> Lanes:
+        """How windows of `side` pixels are best given; `batch` at a time where the backend does not say."""
+        lanes: Callable[[int, int], Lanes] | None = getattr(self.backend, "lanes", None)
+        return lanes(side, batch) if lanes else Lanes(batch)
 
     @property
     def channels(self) -> int:

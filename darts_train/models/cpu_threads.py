@@ -1,7 +1,9 @@
 """Work on a CPU that is better shared out by patches than, as torch does it, within every single operation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -21,8 +23,21 @@ def one_by_one(work: Callable[[T], None], parts: Sequence[T], shared: bool) -> N
         for part in parts:
             work(part)
         return
+    with shared_cores(1) as begin, ThreadPoolExecutor(threads, initializer=begin) as pool:
+        list(pool.map(work, parts))
+
+
+@contextmanager
+def shared_cores(threads: int | None) -> Iterator[Callable[[], None] | None]:
+    """What each thread of a pool calls first, so that torch uses `threads` in it; None: nothing.
+
+    torch's number is of the thread that sets it, but also of threads that are yet to come: it is set back at the end.
+    """
+    if threads is None:
+        yield None
+        return
+    most = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(work, parts))
+        yield partial(torch.set_num_threads, threads)
     finally:
-        torch.set_num_threads(most)  # it is of the calling thread alone, but also of threads that are yet to come
+        torch.set_num_threads(most)

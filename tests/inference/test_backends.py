@@ -7,6 +7,7 @@ from torch import nn
 
 from darts_train.base.errors import UserError
 from darts_train.inference.backends.onnx_runtime import CPU, CUDA, providers
+from darts_train.inference.backends.protocol import Lanes
 from darts_train.inference.backends.torch_network import TorchBackend
 from darts_train.inference.models import activation
 from darts_train.models.fit import Fit
@@ -35,6 +36,21 @@ def test_windows_one_by_one_are_those_of_a_batch(monkeypatch):
         torch.set_num_threads(before)
     np.testing.assert_allclose(apart, together, atol=1e-6)
     assert apart.shape == (3, 1, 48, 48)
+
+
+@pytest.mark.parametrize(
+    ("cores", "side", "batch", "lanes"),
+    [
+        (2, 512, 4, Lanes(1, 2, 1)),
+        (16, 512, 4, Lanes(1, 4, 4)),
+        (16, 512, 1, Lanes(1)),
+        (1, 512, 4, Lanes(4)),
+        (8, 128, 4, Lanes(4)),  # small windows are quicker together
+    ],
+)
+def test_cores_are_shared_out_between_large_windows(cores, side, batch, lanes, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert TorchBackend.on(HERE, network(), InputLayer(SPEC)).lanes(side, batch) == lanes
 
 
 def test_arithmetic_is_float32_unless_told_otherwise():
@@ -89,4 +105,4 @@ def test_a_device_says_what_the_cpu_says():
     np.testing.assert_allclose(exact.logits(CODES), expected, atol=1e-3)  # TF32
     usual = TorchBackend.on(device, network(), InputLayer(SPEC))
     assert np.abs(usual.logits(CODES) - expected).max() < 0.05
-    assert usual.at_once == 2
+    assert usual.lanes(512, 4) == Lanes(4, 2)

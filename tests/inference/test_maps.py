@@ -140,6 +140,21 @@ def test_batches_do_not_matter(tmp_path, model):
     assert np.abs(maps[0].astype(int) - maps[1]).max() <= 1
 
 
+def test_windows_by_threads_of_their_own_give_the_same_map(tmp_path, model, monkeypatch):
+    scene = write_scene(tmp_path / "scene.tif", *SIZE)
+    monkeypatch.setattr("darts_train.inference.backends.torch_network._WORTH_A_THREAD", 1)
+    before, maps = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found = run(model, tmp_path / f"maps{threads}", scene, window_batch=3).maps[0]
+            assert torch.get_num_threads() == threads
+            maps.append(rasterio.open(found.probabilities).read())
+    finally:
+        torch.set_num_threads(before)
+    assert np.abs(maps[0].astype(int) - maps[1]).max() <= 1
+
+
 def test_maps_that_are_there_are_kept(tmp_path, model):
     scene = write_scene(tmp_path / "scene.tif", *SIZE)
     found = run(model, tmp_path / "maps", scene).maps[0]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from darts_train.base.errors import UserError
 from darts_train.inference.backends.onnx_runtime import OnnxBackend
-from darts_train.inference.backends.protocol import Codes, Logits
+from darts_train.inference.backends.protocol import Codes, Lanes, Logits
 from darts_train.inference.kserve.agreement import Agreement
 from darts_train.inference.kserve.patience import Patience
 from darts_train.inference.kserve.protocol import Client
@@ -84,10 +84,9 @@ class KserveBackend:
         self.session, self.served = session, served
         self._images = OnnxBackend(session, facts.spec, facts.fit, facts.graph_input, facts.graph_activation)
 
-    @property
-    def at_once(self) -> int:
-        """Batches that are taken at the same time, by threads."""
-        return self.session.concurrent
+    def lanes(self, side: int, batch: int) -> Lanes:
+        """As many batches at a time as requests."""
+        return Lanes(batch, self.session.concurrent)
 
     def logits(self, codes: Codes) -> Logits:
         """See `Backend.logits`. Raises UserError where the server does not answer, or answers nonsense."""

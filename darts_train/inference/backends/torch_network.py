@@ -3,9 +3,9 @@
 On a CUDA device: in bfloat16 (autocast); codes are normalised in float32 before, and logits are float32 after. Two
 batches are in work, so that one is copied while the other is computed.
 
-On a CPU: in float32, and large windows one by one, each by a thread of its own where there are several: sharing out
-every operation between two cores gains a third, a window for each of them three quarters; and what a network holds of a
-batch is many times the batch.
+On a CPU: in float32, and large windows one by one, as many at a time as a batch has, the cores shared out between them:
+with two cores a tenth quicker than every operation shared out, and nobody waits for the last window of a batch. What a
+network holds of a batch is many times the batch.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from darts_train.base.errors import UserError
-from darts_train.inference.backends.protocol import Codes, Logits
+from darts_train.inference.backends.protocol import Codes, Lanes, Logits
 from darts_train.models.cpu_threads import one_by_one
 from darts_train.models.input_spec import InputLayer
 from darts_train.options.learning import Precision
@@ -42,10 +42,15 @@ class TorchBackend:
         network = network.to(device).to(memory_format=torch.channels_last)
         return cls(network, layer.to(device), device, autocast)
 
-    @property
-    def at_once(self) -> int:
-        """Batches that are taken at the same time."""
-        return 2 if self.device.type == "cuda" else 1
+    def lanes(self, side: int, batch: int) -> Lanes:
+        """How windows of `side` pixels are best given, `batch` of them at most in work at a time on a CPU."""
+        if self.device.type == "cuda":
+            return Lanes(batch, 2)
+        cores = torch.get_num_threads()
+        count = min(cores, batch)
+        if side**2 < _WORTH_A_THREAD or count == 1:
+            return Lanes(batch)
+        return Lanes(1, count, cores // count)
 
     def logits(self, codes: Codes) -> Logits:
         """See `Backend.logits`; float32 whatever the device."""

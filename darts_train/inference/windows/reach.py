@@ -53,7 +53,8 @@ def mapper_of(
     The reach of the model is measured where no overlap is given and a scene is larger than a window.
     """
     overlap, halo = shared or _shared(model, size, windows, scenes)
-    readers = max(1, min(_MOST_READERS, core_count() // 2)) if model.at_once > 1 else 1
+    several = model.lanes(size, windows.window_batch).count > 1
+    readers = max(1, min(_MOST_READERS, core_count() // 2)) if several else 1
     return Mapper(
         model, stack, size, overlap, windows.window_batch, halo, windows.blend, windows.tta, windows.tta_merge, readers
     )

@@ -17,6 +17,7 @@ from darts_train.features.stack import FeatureStack
 from darts_train.inference.models import MapModel
 from darts_train.inference.windows.reading import Piece, Preview, Reader, Source, read_area
 from darts_train.inference.windows.symmetries import Probabilities, augmented
+from darts_train.models.cpu_threads import shared_cores
 from darts_train.raster.blending import Part, take_in
 from darts_train.raster.cutting import Cut
 from darts_train.scenes.scene import Scene
@@ -80,11 +81,14 @@ class Mapper:
         skipped = sum(part.last <= first for part in rows)
         source = Source(scene, self.stack, self.model.spec.bands, self.colours)
         reader = Reader(source, self.window_size, rows, columns, self.readers)
-        found = ahead(self._inferred, _batches(reader.pieces(preview, skipped), self.batch), self.model.at_once)
-        try:
-            yield from self._joined(scene, rows, columns, skipped, first, found)
-        finally:
-            found.close()
+        lanes = self.model.lanes(self.window_size, self.batch)
+        batches = _batches(reader.pieces(preview, skipped), lanes.windows)
+        with shared_cores(lanes.threads) as begin:
+            found = ahead(self._inferred, batches, lanes.count, begin=begin)
+            try:
+                yield from self._joined(scene, rows, columns, skipped, first, found)
+            finally:
+                found.close()
 
     def _inferred(self, batch: list[Piece]) -> list[tuple[Piece, Probabilities | None]]:
         """Pieces with their probabilities float32 [k, s, s], and None where there is no data."""

@@ -26,6 +26,7 @@ _NOT_WINDOWS = ("model", "stack", "readers")  # of Mapper; how many threads read
 _SHARED = ("overlap", "halo", "blend")  # of Mapper: these decide nothing where one window is the whole scene
 _WHOLE = {  # where facts differ that a reader could not compare → words
     ("model", "hash"): "of another model file",
+    ("model", "served"): "of another model on the server",
     ("model", "threshold"): "of another threshold",
     ("model", "device"): "made on another kind of device",
     ("model", "arithmetic"): "made in another arithmetic",
@@ -119,7 +120,7 @@ def differences(directory: Path, found: dict[str, Any]) -> str:
             before = _at(there, (group, name))
             if before != now:
                 said.append(f"{name} {before} there, {now} now")
-    return listing(said) or "of another version"
+    return listing(said) or "of another model or version"
 
 
 def _at(facts: Any, path: tuple[str, ...]) -> Any:
