@@ -24,7 +24,7 @@ from darts_train.scenes.scene import Scene
 
 __all__ = ["Mapper", "Preview", "Rows", "read_area"]
 
-ROWS_VALUES = 2**23  # probabilities that are given out at once: 32 MB
+ROWS_VALUES = 2**22  # probabilities that are given out at once: 16 MB
 
 
 @dataclass(frozen=True)
