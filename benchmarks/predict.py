@@ -5,7 +5,7 @@
 A scene is made of the bundled one (six bands, uint16, deflated), repeated until it has `--side` pixels; the network is
 a Unet of random weights, in the arithmetic of its device. Three rates, megapixels of windows per second:
 
-* bare: the network and its sigmoid on normalised windows that stay in memory, arranged as the backend arranges them;
+* bare: the network and its sigmoid on normalised windows that stay in memory, given to cores as `predict` gives them;
 * ours: the scene mapped by `predict`, from the file to probabilities, classes, polygons and quicklook, so reading,
   encoding, blending, compressing and writing are in it;
 * plain: the same windows in a loop as one would write it: read a window, run it, add it and its weight to arrays as
@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from darts_train.inference.windows.reading import read_area
 from darts_train.inference.windows.streaming import Mapper
 from darts_train.inference.writing.rasters import percent, tiff
 from darts_train.inference.writing.unfinished import unfinished_map
-from darts_train.models.cpu_threads import one_by_one
+from darts_train.models.cpu_threads import shared_cores
 from darts_train.models.factory import create_network
 from darts_train.models.input_spec import InputSpecification
 from darts_train.models.model_file import make_model_config, save_model_file
@@ -126,12 +127,13 @@ def bare(model: MapModel, windows: int, a: argparse.Namespace) -> float:
             ):
                 activation(backend.network(image[part]).float()).cpu()
 
-        parts = [slice(i, i + 1) for i in range(a.batch)] if backend.device.type == "cpu" else [slice(None)]
-        one_by_one(run, parts, shared=True)  # warm
+        lanes = backend.lanes(a.window, a.batch)
+        parts = [slice(i, i + lanes.windows) for i in range(0, a.batch, lanes.windows)]
         rounds = max(1, windows // a.batch)
-        with Clock(a.clock) as clock:
-            for _ in range(rounds):
-                one_by_one(run, parts, shared=True)
+        with shared_cores(lanes.threads) as begin, ThreadPoolExecutor(lanes.count, initializer=begin) as pool:
+            list(pool.map(run, parts))  # warm
+            with Clock(a.clock) as clock:
+                list(pool.map(run, parts * rounds))
     return rounds * a.batch * a.window**2 / 1e6 / clock.seconds
 
 
