@@ -183,14 +183,19 @@ def plain(mapper: Mapper, scene: Scene, out: Path, clock: str = "wall") -> float
     return len(starts) * size**2 / 1e6 / taken.seconds
 
 
+def _of_status(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1.024e-3 for line in lines if line.startswith(name))
+
+
 def peak() -> float:
     """Largest resident set of this process so far, MB."""
-    return next(int(line.split()[1]) / 1024 for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
+    return _of_status("VmHWM")
 
 
 def resident() -> float:
     """Resident set of this process now, MB."""
-    return next(int(line.split()[1]) / 1024 for line in Path("/proc/self/status").open() if line.startswith("VmRSS"))
+    return _of_status("VmRSS")
 
 
 def rates(place: Path, model: Path, a: argparse.Namespace) -> bool:
